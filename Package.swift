@@ -1,0 +1,143 @@
+// swift-tools-version: 6.2
+// One manifest, two ways to compile the same sources:
+//
+//   swift build / swift test      ordinary Swift: engines, tests, dpuctl, benchmarks
+//   DPU_EMBEDDED=1 swift build    Embedded Swift: the firmware `dpu` and the broker shim
+//
+// `./dev build` sets the environment and the linker flags; see docs/building.md.
+import Foundation
+import PackageDescription
+
+let embedded = Context.environment["DPU_EMBEDDED"] == "1"
+/// Root of an arm64 Debian tree when cross-compiling, nil for the machine we are on.
+let sysroot = Context.environment["DPU_SYSROOT"]
+/// `-march`/`-mcpu` value of the C code; the DPDK headers need at least SSE4.2 on x86-64.
+let cpu = Context.environment["DPU_CPU"] ?? (sysroot == nil ? "corei7" : "cortex-a72")
+
+let swiftSettings: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Lifetimes"),
+    .enableExperimentalFeature("Extern"),
+  ] + (embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo"])] : [])
+
+/// Tests and host tools. No strict memory safety: the testing macros expand to unsafe code.
+let hostSwiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+func cFlags(_ extra: [String] = []) -> [CSetting] {
+  var flags = ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-O2"] + extra
+  if let sysroot {
+    flags += ["--target=aarch64-linux-gnu", "--sysroot=\(sysroot)", "-mcpu=\(cpu)"]
+  } else {
+    flags += ["-march=\(cpu)"]
+  }
+  return [.unsafeFlags(flags)]
+}
+
+let triplet = sysroot == nil ? "x86_64-linux-gnu" : "aarch64-linux-gnu"
+let includeRoot = (sysroot ?? "") + "/usr/include"
+let dpdkFlags = [
+  "-include", "rte_config.h", "-isystem", "\(includeRoot)/dpdk",
+  "-isystem", "\(includeRoot)/\(triplet)/dpdk",
+]
+
+/// A firmware module: compiled as Embedded Swift for the DPU and as ordinary Swift for the tests.
+func engine(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+    swiftSettings: hostSwiftSettings)
+}
+
+var targets: [Target] = [
+  .target(name: "CLinux", cSettings: cFlags()),
+  .target(
+    name: "CJansson", cSettings: cFlags(["-isystem", includeRoot]),
+    linkerSettings: embedded ? [] : [.linkedLibrary("jansson")]),
+  engine("DPUCore"),
+  engine("Frames", ["DPUCore"]),
+  engine("PacketWire", ["DPUCore"]),
+  engine("TCPLite", ["PacketWire", "DPUCore"]),
+  engine("MQTTWire", ["DPUCore"]),
+  engine("TopicTrie", ["DPUCore"]),
+  engine("HostLink", ["DPUCore"]),
+  engine("MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
+  engine("PollLoop", ["Frames", "DPUCore"]),
+  engine("ControlPlane", ["CLinux", "CJansson", "DPUCore"]),
+]
+
+if embedded {
+  targets += [
+    .target(name: "CDPDK", cSettings: cFlags(dpdkFlags)),
+    engine("DPDKPort", ["CDPDK", "Frames", "DPUCore"]),
+    .executableTarget(
+      name: "DPUMain",
+      dependencies: [
+        "DPDKPort", "PollLoop", "ControlPlane", "MQTTOffload", "TCPLite", "MQTTWire", "TopicTrie",
+        "HostLink", "PacketWire", "Frames", "DPUCore", "CLinux",
+      ], swiftSettings: swiftSettings),
+    .target(
+      name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
+      swiftSettings: swiftSettings),
+  ]
+} else {
+  targets += [
+    .executableTarget(
+      name: "dpuctl",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: hostSwiftSettings),
+    .executableTarget(
+      name: "mqttbench", path: "Benchmarks/mqttbench", swiftSettings: hostSwiftSettings),
+    tests("DPUCore", []),
+    tests("Frames", ["DPUCore"]),
+    tests("PacketWire", ["DPUCore"]),
+    tests("TCPLite", ["PacketWire", "DPUCore"]),
+    tests("MQTTWire", ["DPUCore"]),
+    tests("TopicTrie", ["DPUCore"]),
+    tests("HostLink", ["DPUCore"]),
+    tests(
+      "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
+    tests("PollLoop", ["Frames", "DPUCore"]),
+    tests("ControlPlane", ["DPUCore"]),
+  ]
+}
+
+// While the house is being built: rooms that do not stand yet are left out.
+func stands(_ target: Target) -> Bool {
+  let folder = target.path ?? (target.isTest ? "Tests/" : "Sources/") + target.name
+  return FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + folder)
+}
+let standing = Set(targets.filter(stands).map(\.name))
+func name(of dependency: Target.Dependency) -> String? {
+  switch dependency {
+  case .targetItem(let name, _), .byNameItem(let name, _): name
+  default: nil
+  }
+}
+targets = targets.filter { target in
+  stands(target) && target.dependencies.allSatisfy { name(of: $0).map(standing.contains) ?? true }
+}
+
+let package = Package(
+  name: "dpu",
+  products: embedded && standing.contains("BrokerShim")
+    ? [.library(name: "dpushim", type: .dynamic, targets: ["BrokerShim"])] : [],
+  dependencies: embedded
+    ? [] : [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")],
+  targets: targets
+)
