@@ -101,8 +101,10 @@ if embedded {
       name: "dpuctl",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: hostSwiftSettings),
+    .systemLibrary(name: "CEpoll", path: "Benchmarks/CEpoll"),
     .executableTarget(
-      name: "mqttbench", path: "Benchmarks/mqttbench", swiftSettings: hostSwiftSettings),
+      name: "mqttbench", dependencies: ["CEpoll"], path: "Benchmarks/mqttbench",
+      swiftSettings: hostSwiftSettings),
     tests("DPUCore", []),
     tests("Frames", ["DPUCore"]),
     tests("PacketWire", ["DPUCore"]),
