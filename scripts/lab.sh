@@ -1,0 +1,283 @@
+#!/bin/bash
+# The lab: the product on a machine without a DPU, in network namespaces.
+#
+#   lab-clients                lab-dpu                          lab-host
+#   cl0 10.77.0.2, fd77::2 --- uplink0 [dpu 10.77.0.1, fd77::1]
+#   cl1 10.77.1.2 -------------------------------------------- br1 10.77.1.1
+#
+# In lab-host run two unmodified mosquittos: one under the shim (offloaded at 10.77.0.1:1883 and
+# fd77::1, its kernel listener at 10.77.1.1:1883), and a stock one at 10.77.1.1:1884 to compare with.
+# All state lies in /run/dpu-lab. DPU_LAB=NAME makes a second lab beside the first.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+name=${DPU_LAB:-lab}
+state=/run/dpu-$name
+clients=$name-clients
+middle=$name-dpu
+host=$name-host
+lossy=$name-lossy
+# The core of the poll loop, and the one of the broker behind it. Clients may use any.
+firmware_core=${DPU_LAB_FIRMWARE_CORE:-1}
+broker_core=${DPU_LAB_BROKER_CORE:-0}
+processes=(firmware broker stock)
+
+# --- processes -------------------------------------------------------------------------------
+
+# "PID STARTTIME" of a running process: a reused pid has another start time.
+identity() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  # shellcheck disable=SC2086 # split into fields; the name before them may hold blanks
+  set -- $1 ${stat##*) }
+  [ "$2" != Z ] || return 1
+  echo "$1 ${21}"
+}
+
+# The pid of one of our processes, when it still runs.
+alive() {
+  local recorded pid
+  recorded=$(cat "$state/$1.pid" 2>/dev/null) || return 1
+  pid=${recorded% *}
+  [ "$(identity "$pid")" = "$recorded" ] && echo "$pid"
+}
+
+# start NAME NAMESPACE CORES COMMAND...
+start() {
+  local process=$1 namespace=$2 cores=$3
+  shift 3
+  setsid ip netns exec "$namespace" taskset -c "$cores" "$@" \
+    >>"$state/$process.log" 2>&1 </dev/null 9>&- &
+  identity $! >"$state/$process.pid"
+}
+
+stop() {
+  local pid
+  pid=$(alive "$1") || return 0
+  kill "$pid"
+  for _ in {1..50}; do
+    alive "$1" >/dev/null || return 0
+    sleep 0.1
+  done
+  echo "lab: $1 ($pid) does not stop; killing it" >&2
+  kill -9 "$pid"
+}
+
+start_firmware() {
+  start firmware "$middle" "0-$(($(nproc) - 1))" "$host_build/dpu" --config "$state/dpu.json"
+}
+
+start_broker() {
+  start broker "$host" "$broker_core" env LD_PRELOAD="$host_build/libdpushim.so" \
+    DPU_SHIM_SOCKET="$state/link/shim.sock" mosquitto -c "$state/broker.conf"
+}
+
+start_stock() {
+  start stock "$host" "$firmware_core" mosquitto -c "$state/stock.conf"
+}
+
+# --- what up makes ---------------------------------------------------------------------------
+
+make_network() {
+  local namespace
+  for namespace in "$clients" "$middle" "$host"; do
+    ip netns add "$namespace"
+    ip -n "$namespace" link set lo up
+  done
+  # The firmware's interface belongs to the firmware alone: no kernel IPv6 chatter on it.
+  ip netns exec "$middle" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+    net.ipv6.conf.default.disable_ipv6=1
+  ip link add cl0 netns "$clients" type veth peer name uplink0 netns "$middle"
+  ip link add cl1 netns "$clients" type veth peer name br1 netns "$host"
+  # A veth peer gets frames with unfinished checksums and 64 KB segments; the firmware wants
+  # frames as on a wire. The second pair stays as Linux makes it.
+  ip netns exec "$clients" ethtool -K cl0 tx off >/dev/null
+  ip netns exec "$middle" ethtool -K uplink0 tx off >/dev/null
+  ip -n "$clients" addr add 10.77.0.2/24 dev cl0
+  ip -n "$clients" addr add fd77::2/64 dev cl0 nodad
+  ip -n "$clients" addr add 10.77.1.2/24 dev cl1
+  ip -n "$host" addr add 10.77.1.1/24 dev br1
+  ip -n "$clients" link set cl0 up
+  ip -n "$clients" link set cl1 up
+  ip -n "$middle" link set uplink0 up
+  ip -n "$host" link set br1 up
+}
+
+broker_configuration() {
+  printf 'listener %s\nallow_anonymous true\npersistence false\nlog_dest stderr\n' "$1"
+}
+
+make_files() {
+  # The shim runs in the broker, as user mosquitto: the directory hands its group on to the socket.
+  install -d -m 2750 -g mosquitto "$state/link"
+  chmod 755 "$state"
+  broker_configuration 1883 >"$state/broker.conf"
+  broker_configuration 1884 >"$state/stock.conf"
+  sed "s|@STATE@|$state|g; s|@NAME@|$name|g; s|@CORE@|$firmware_core|g" "$1" >"$state/dpu.json"
+}
+
+# wait_for SECONDS WHAT COMMAND...
+wait_for() {
+  local end=$((SECONDS + $1)) what=$2 process
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    for process in "${processes[@]}"; do
+      alive "$process" >/dev/null || fail_up "$process has stopped"
+    done
+    [ $SECONDS -lt $end ] || fail_up "no $what"
+    sleep 0.1
+  done
+}
+
+fail_up() {
+  echo "lab: $1" >&2
+  tail -n 20 "$state"/*.log >&2
+  exit 1
+}
+
+in_clients() { ip netns exec "$clients" "$@"; }
+control_socket() { jq -r '.control.socket' "$state/dpu.json"; }
+
+up() {
+  local config=$repository/scripts/lab.json
+  if [ "${1:-}" = --config ] && [ $# = 2 ]; then
+    config=$2
+    [ -r "$config" ] || die "cannot read $config"
+  elif [ $# != 0 ]; then
+    die "usage: lab up [--config FILE]"
+  fi
+  local file
+  for file in dpu libdpushim.so dpuctl; do
+    [ -e "$host_build/$file" ] || die "build/host/$file is missing: ./dev build host"
+  done
+  if [ -e "$state/ready" ] && alive firmware >/dev/null && alive broker >/dev/null; then
+    die "the lab is up already; ./dev lab down"
+  fi
+  down # what an interrupted run has left
+  trap 'status=$?; trap - EXIT; down; exit $status' EXIT
+  trap 'exit 130' INT TERM HUP
+  mkdir -p "$state"
+  make_files "$config"
+  make_network
+  ulimit -n "$(ulimit -Hn)"
+  start_firmware
+  start_broker
+  start_stock
+  await_ready
+  touch "$state/ready"
+  trap - EXIT INT TERM HUP
+  echo "lab: up; offloaded broker at 10.77.0.1:1883 and fd77::1, kernel path at 10.77.1.1:1883" >&2
+}
+
+await_ready() {
+  local dpuctl=("$host_build/dpuctl" --socket "$(control_socket)" --json)
+  wait_for 20 "answer on the control socket" "${dpuctl[@]}" system health
+  wait_for 10 "answer to ping 10.77.0.1" in_clients ping -c 1 -W 1 10.77.0.1
+  wait_for 10 "answer to ping fd77::1" in_clients ping -c 1 -W 1 fd77::1
+  wait_for 10 "broker at 10.77.0.1:1883" in_clients bash -c '</dev/tcp/10.77.0.1/1883'
+  wait_for 10 "broker at 10.77.1.1:1884" in_clients bash -c '</dev/tcp/10.77.1.1/1884'
+}
+
+down() {
+  local process namespace pids
+  for process in "${processes[@]}"; do stop "$process"; done
+  for namespace in "$clients" "$middle" "$host" "$lossy"; do
+    [ -e "/run/netns/$namespace" ] || continue
+    # Whatever still runs inside was started through `exec`.
+    pids=$(ip netns pids "$namespace")
+    # shellcheck disable=SC2086 # a list
+    [ -z "$pids" ] || kill -9 $pids 2>/dev/null || true
+    ip netns del "$namespace"
+  done
+  rm -rf "$state"
+}
+
+# --- the other verbs -------------------------------------------------------------------------
+
+status() {
+  local process pid entries=() is_up=false
+  for process in "${processes[@]}"; do
+    if pid=$(alive "$process"); then entries+=("\"$process\":$pid"); else entries+=("\"$process\":null"); fi
+  done
+  [ -e "$state/ready" ] && is_up=true
+  [[ "${entries[*]}" == *null* ]] && is_up=false
+  local json
+  json=$(
+    IFS=,
+    jq -n --argjson up "$is_up" --argjson pids "{${entries[*]}}" --arg state "$state" \
+      --arg socket "$(control_socket 2>/dev/null || true)" --arg clients "$clients" \
+      --arg middle "$middle" --arg host "$host" '{
+      up: $up, pids: $pids, state: $state, socket: $socket,
+      shimSocket: ($state + "/link/shim.sock"),
+      namespaces: {clients: $clients, dpu: $middle, host: $host},
+      interfaces: [
+        {name: "cl0", namespace: $clients, addresses: ["10.77.0.2/24", "fd77::2/64"], peer: "uplink0"},
+        {name: "uplink0", namespace: $middle, addresses: [], peer: "cl0"},
+        {name: "cl1", namespace: $clients, addresses: ["10.77.1.2/24"], peer: "br1"},
+        {name: "br1", namespace: $host, addresses: ["10.77.1.1/24"], peer: "cl1"}],
+      addresses: {
+        offload: ["10.77.0.1:1883", "[fd77::1]:1883"], echo: ["10.77.0.1:7", "[fd77::1]:7"],
+        kernel: "10.77.1.1:1883", stock: "10.77.1.1:1884"}}'
+  )
+  if [ "${1:-}" = --json ]; then
+    echo "$json"
+  else
+    jq -r '(if .up then "up" else "down" end),
+      (.pids | to_entries[] | "  \(.key)\tpid \(.value // "-")"),
+      "  socket\t\(.socket)",
+      (.interfaces[] | "  \(.name)\tin \(.namespace) \(.addresses | join(" "))"),
+      (.addresses | to_entries[] | "  \(.key)\t\(.value | if type == "array" then join(" ") else . end)")' \
+      <<<"$json"
+  fi
+  [ $is_up = true ]
+}
+
+# Takes one process away and brings it back while the rest stays.
+one_process() {
+  local verb=$1 process=$2
+  [[ " ${processes[*]} " == *" $process "* ]] || die "no process '$process'"
+  [ -e "$state/ready" ] || die "the lab is not up"
+  ulimit -n "$(ulimit -Hn)"
+  [ "$verb" = start ] || stop "$process"
+  [ "$verb" = stop ] || "start_$process"
+}
+
+main() {
+  local verb=${1:-help}
+  shift || true
+  case $verb in
+    status)
+      "$repository/scripts/install.sh"
+      status "$@"
+      ;;
+    up)
+      require_root
+      "$repository/scripts/install.sh"
+      up "$@"
+      ;;
+    down)
+      require_root
+      down
+      ;;
+    exec)
+      require_root
+      [ "${1:-}" = -- ] && shift
+      [ $# -gt 0 ] || die "usage: lab exec -- CMD"
+      [ -e "/run/netns/$clients" ] || die "the lab is not up"
+      exec ip netns exec "$clients" "$@"
+      ;;
+    lossy)
+      require_root
+      [ -e "/run/netns/$clients" ] || die "the lab is not up"
+      exec ip netns exec "$clients" /usr/bin/python3 "$repository/scripts/lab_relay.py" \
+        --namespace "$lossy" --interface cl0 --address 10.77.0.3/24 "$@"
+      ;;
+    start | stop | restart)
+      require_root
+      one_process "$verb" "${1:-}"
+      ;;
+    *) die "usage: lab up [--config FILE] | status [--json] | exec -- CMD | lossy [...] -- CMD | down" ;;
+  esac
+}
+
+main "$@"
