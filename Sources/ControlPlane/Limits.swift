@@ -1,0 +1,29 @@
+/// Capacities of the control plane, each with its reason.
+package enum Limits {
+  // MARK: Requests
+
+  /// The largest configuration fits many times over; more is a mistake or an attack.
+  package static let requestBytes = 1 << 20
+  /// A full page of rows takes a quarter of this.
+  package static let replyBytes = 4 << 20
+  /// A batch answers in one reply, so it is bounded by what one reply may hold.
+  package static let batchRequests = 64
+  /// Rows of one listing; a client asks for the next page with `offset`.
+  package static let rowsPerReply = 1_000
+  /// Operators, a dashboard and an exporter together take a handful.
+  package static let clients = 64
+  /// A person who types a line by hand sends it whole; a program needs a millisecond.
+  package static let halfRequestMilliseconds: Int64 = 5_000
+  /// A client that takes none of its reply for so long does not read it.
+  package static let unreadReplyMilliseconds: Int64 = 30_000
+
+  // MARK: Configuration
+
+  package static let configurationBytes = 1 << 20
+  package static let ealArguments = 64
+  /// Linux limits a path of a socket to 107 bytes and a zero.
+  package static let socketPathBytes = 107
+  package static let textBytes = 1_024
+  package static let cores = 64
+  package static let addresses = 16
+}
