@@ -71,9 +71,10 @@ extension DPDKPort {
   private func bytes<Tuple>(of text: Tuple) -> [UInt8] {
     unsafe withUnsafeBytes(of: text) { raw in
       var result: [UInt8] = []
-      for unsafebyte in unsafe raw {
-        if byte == 0 { break }
-        result.append(byte)
+      var index = 0
+      while index < raw.count, unsafe raw[index] != 0 {
+        result.append(unsafe raw[index])
+        index += 1
       }
       return result
     }
