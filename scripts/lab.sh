@@ -2,8 +2,8 @@
 # The lab: the product on a machine without a DPU, in network namespaces.
 #
 #   lab-clients                lab-dpu                          lab-host
-#   cl0 10.77.0.2, fd77::2 --- uplink0 [dpu 10.77.0.1, fd77::1]
-#   cl1 10.77.1.2 -------------------------------------------- br1 10.77.1.1
+#   cl0 10.77.0.2, fd77::2 --- uplink0 [dpu 10.77.0.1] host1 -- host0 10.77.0.10
+#   cl1 10.77.1.2 --------------------------------------------- br1 10.77.1.1
 #
 # In lab-host run two unmodified mosquittos: one under the shim (offloaded at 10.77.0.1:1883 and
 # fd77::1, its kernel listener at 10.77.1.1:1883), and a stock one at 10.77.1.1:1884 to compare with.
@@ -20,6 +20,7 @@ lossy=$name-lossy
 # The core of the poll loop, and the one of the broker behind it. Clients may use any.
 firmware_core=${DPU_LAB_FIRMWARE_CORE:-1}
 broker_core=${DPU_LAB_BROKER_CORE:-0}
+all_cores=0-$(($(nproc) - 1))
 processes=(firmware broker stock)
 
 # --- processes -------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ start() {
   local process=$1 namespace=$2 cores=$3
   shift 3
   setsid ip netns exec "$namespace" taskset -c "$cores" "$@" \
-    >>"$state/$process.log" 2>&1 </dev/null 9>&- &
+    >>"$state/$process.log" 2>&1 </dev/null &
   identity $! >"$state/$process.pid"
 }
 
@@ -64,16 +65,16 @@ stop() {
 }
 
 start_firmware() {
-  start firmware "$middle" "0-$(($(nproc) - 1))" "$host_build/dpu" --config "$state/dpu.json"
+  start firmware "$middle" "$all_cores" "$host_build/dpu" --config "$state/dpu.json"
 }
 
 start_broker() {
   start broker "$host" "$broker_core" env LD_PRELOAD="$host_build/libdpushim.so" \
-    DPU_SHIM_SOCKET="$state/link/shim.sock" mosquitto -c "$state/broker.conf"
+    DPU_SHIM_SOCKET="$state/link.sock" mosquitto -c "$state/broker.conf"
 }
 
 start_stock() {
-  start stock "$host" "$firmware_core" mosquitto -c "$state/stock.conf"
+  start stock "$host" "$all_cores" mosquitto -c "$state/stock.conf"
 }
 
 # --- what up makes ---------------------------------------------------------------------------
@@ -88,18 +89,22 @@ make_network() {
   ip netns exec "$middle" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
     net.ipv6.conf.default.disable_ipv6=1
   ip link add cl0 netns "$clients" type veth peer name uplink0 netns "$middle"
+  ip link add host0 netns "$host" type veth peer name host1 netns "$middle"
   ip link add cl1 netns "$clients" type veth peer name br1 netns "$host"
   # A veth peer gets frames with unfinished checksums and 64 KB segments; the firmware wants
-  # frames as on a wire. The second pair stays as Linux makes it.
+  # frames as on a wire. The pair that only Linux uses stays as Linux makes it.
   ip netns exec "$clients" ethtool -K cl0 tx off >/dev/null
-  ip netns exec "$middle" ethtool -K uplink0 tx off >/dev/null
+  ip netns exec "$host" ethtool -K host0 tx off >/dev/null
   ip -n "$clients" addr add 10.77.0.2/24 dev cl0
   ip -n "$clients" addr add fd77::2/64 dev cl0 nodad
   ip -n "$clients" addr add 10.77.1.2/24 dev cl1
+  ip -n "$host" addr add 10.77.0.10/24 dev host0
   ip -n "$host" addr add 10.77.1.1/24 dev br1
   ip -n "$clients" link set cl0 up
   ip -n "$clients" link set cl1 up
   ip -n "$middle" link set uplink0 up
+  ip -n "$middle" link set host1 up
+  ip -n "$host" link set host0 up
   ip -n "$host" link set br1 up
 }
 
@@ -108,9 +113,7 @@ broker_configuration() {
 }
 
 make_files() {
-  # The shim runs in the broker, as user mosquitto: the directory hands its group on to the socket.
-  install -d -m 2750 -g mosquitto "$state/link"
-  chmod 755 "$state"
+  chmod 755 "$state" # the shim attaches as user mosquitto
   broker_configuration 1883 >"$state/broker.conf"
   broker_configuration 1884 >"$state/stock.conf"
   sed "s|@STATE@|$state|g; s|@NAME@|$name|g; s|@CORE@|$firmware_core|g" "$1" >"$state/dpu.json"
@@ -208,12 +211,14 @@ status() {
       --arg socket "$(control_socket 2>/dev/null || true)" --arg clients "$clients" \
       --arg middle "$middle" --arg host "$host" '{
       up: $up, pids: $pids, state: $state, socket: $socket,
-      shimSocket: ($state + "/link/shim.sock"),
+      shimSocket: ($state + "/link.sock"),
       namespaces: {clients: $clients, dpu: $middle, host: $host},
       interfaces: [
         {name: "cl0", namespace: $clients, addresses: ["10.77.0.2/24", "fd77::2/64"], peer: "uplink0"},
         {name: "uplink0", namespace: $middle, addresses: [], peer: "cl0"},
         {name: "cl1", namespace: $clients, addresses: ["10.77.1.2/24"], peer: "br1"},
+        {name: "host1", namespace: $middle, addresses: [], peer: "host0"},
+        {name: "host0", namespace: $host, addresses: ["10.77.0.10/24"], peer: "host1"},
         {name: "br1", namespace: $host, addresses: ["10.77.1.1/24"], peer: "cl1"}],
       addresses: {
         offload: ["10.77.0.1:1883", "[fd77::1]:1883"], echo: ["10.77.0.1:7", "[fd77::1]:7"],
@@ -232,14 +237,20 @@ status() {
   [ $is_up = true ]
 }
 
-# Takes one process away and brings it back while the rest stays.
+# Takes one process away, or brings it back, while the rest stays.
 one_process() {
   local verb=$1 process=$2
   [[ " ${processes[*]} " == *" $process "* ]] || die "no process '$process'"
   [ -e "$state/ready" ] || die "the lab is not up"
-  ulimit -n "$(ulimit -Hn)"
-  [ "$verb" = start ] || stop "$process"
-  [ "$verb" = stop ] || "start_$process"
+  case $verb in
+    stop) stop "$process" ;;
+    kill) kill -9 "$(alive "$process")" ;;
+    start)
+      ! alive "$process" >/dev/null || die "$process runs already"
+      ulimit -n "$(ulimit -Hn)"
+      "start_$process"
+      ;;
+  esac
 }
 
 main() {
@@ -272,11 +283,11 @@ main() {
       exec ip netns exec "$clients" /usr/bin/python3 "$repository/scripts/lab_relay.py" \
         --namespace "$lossy" --interface cl0 --address 10.77.0.3/24 "$@"
       ;;
-    start | stop | restart)
+    start | stop | kill)
       require_root
       one_process "$verb" "${1:-}"
       ;;
-    *) die "usage: lab up [--config FILE] | status [--json] | exec -- CMD | lossy [...] -- CMD | down" ;;
+    *) die "usage: lab up [--config FILE] | status [--json] | exec -- CMD | lossy [...] -- CMD | start|stop|kill PROCESS | down" ;;
   esac
 }
 

@@ -1,18 +1,5 @@
 import DPUCore
 
-/// What is wrong with a configuration, and where.
-package struct ConfigurationError: Error, Equatable, Sendable {
-  package var position: TextPosition
-  /// `$.ports[1].mtu`
-  package var path: Text
-  package var message: Text
-
-  /// `FILE:LINE:COLUMN: PATH: MESSAGE`
-  package func text(file: Text) -> Text {
-    "\(file):\(position.line):\(position.column): \(path): \(message)"
-  }
-}
-
 extension Configuration {
   /// The version of the file's layout that is understood.
   package static let schema = 1
@@ -34,7 +21,7 @@ extension Configuration {
         message: "not valid JSON: \(error.reason)")
     }
     do {
-      return try read(JSONField(node: root, path: JSONPath()))
+      return try read(ConfigurationField(node: root, path: JSONPath()))
     } catch {
       var locator = JSONLocator(text)
       let offset = locator.locate(error.path, key: error.atKey)
@@ -44,7 +31,7 @@ extension Configuration {
     }
   }
 
-  private typealias Field = JSONField
+  private typealias Field = ConfigurationField
 
   private static func read(_ root: Field) throws(Field.Problem) -> Configuration {
     var result = Configuration()

@@ -108,7 +108,12 @@ package struct Configuration: Equatable, Sendable {
   }
 }
 
-extension Configuration.Role: ClosedWord {
+/// A member of the configuration that takes one of a few words.
+protocol ConfigurationWord: CaseIterable where AllCases == [Self] {
+  var word: StaticString { get }
+}
+
+extension Configuration.Role: ConfigurationWord {
   package var word: StaticString {
     switch self {
     case .uplink: "uplink"
@@ -117,7 +122,7 @@ extension Configuration.Role: ClosedWord {
   }
 }
 
-extension Configuration.IdlePolicy: ClosedWord {
+extension Configuration.IdlePolicy: ConfigurationWord {
   package var word: StaticString {
     switch self {
     case .spin: "spin"
@@ -128,7 +133,7 @@ extension Configuration.IdlePolicy: ClosedWord {
   }
 }
 
-extension Configuration.LogLevel: ClosedWord {
+extension Configuration.LogLevel: ConfigurationWord {
   package var word: StaticString {
     switch self {
     case .error: "error"
@@ -139,7 +144,7 @@ extension Configuration.LogLevel: ClosedWord {
   }
 }
 
-extension Configuration.Consume: ClosedWord {
+extension Configuration.Consume: ConfigurationWord {
   package var word: StaticString {
     switch self {
     case .off: "off"
@@ -148,7 +153,7 @@ extension Configuration.Consume: ClosedWord {
   }
 }
 
-extension Configuration.Verify: ClosedWord {
+extension Configuration.Verify: ConfigurationWord {
   package var word: StaticString {
     switch self {
     case .learned: "learned"

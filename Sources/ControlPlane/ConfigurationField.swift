@@ -1,0 +1,100 @@
+import DPUCore
+
+/// What is wrong with a configuration, and where.
+package struct ConfigurationError: Error, Equatable, Sendable {
+  package var position: TextPosition
+  /// `$.ports[1].mtu`
+  package var path: Text
+  package var message: Text
+
+  /// `FILE:LINE:COLUMN: PATH: MESSAGE`
+  package func text(file: Text) -> Text {
+    "\(file):\(position.line):\(position.column): \(path): \(message)"
+  }
+}
+
+/// One value of the configuration on its way to a Swift value; every reading checks.
+struct ConfigurationField {
+  let node: JSONNode
+  let path: JSONPath
+
+  /// What is wrong with the value (or the key before it) at a path.
+  struct Problem: Error {
+    var path: JSONPath
+    var atKey = false
+    var message: Text
+  }
+
+  func problem(_ message: Text) -> Problem { Problem(path: path, message: message) }
+
+  private func mismatch(_ wanted: StaticString) -> Problem {
+    problem("must be \(wanted), is \(node.kind.name)")
+  }
+
+  struct Member {
+    let key: Text
+    let field: ConfigurationField
+
+    /// For the `default` of a `switch` over the keys that are known.
+    func unknown(_ known: StaticString) -> Problem {
+      Problem(path: field.path, atKey: true, message: "unknown key; known are \(known)")
+    }
+  }
+
+  func members() throws(Problem) -> [Member] {
+    guard node.kind == .object else { throw mismatch("an object") }
+    var members: [Member] = []
+    for member in node.members {
+      let path = path.member(member.key, ordinal: members.count)
+      members.append(
+        Member(key: member.key, field: ConfigurationField(node: member.node, path: path)))
+    }
+    return members
+  }
+
+  func elements(_ range: ClosedRange<Int>) throws(Problem) -> [ConfigurationField] {
+    guard node.kind == .array else { throw mismatch("an array") }
+    guard range.contains(node.count) else {
+      throw problem(
+        "must have \(range.lowerBound) to \(range.upperBound) elements, has \(node.count)")
+    }
+    var fields: [ConfigurationField] = []
+    for element in node.elements {
+      fields.append(ConfigurationField(node: element, path: path.element(fields.count)))
+    }
+    return fields
+  }
+
+  func integer(_ range: ClosedRange<Int>) throws(Problem) -> Int {
+    guard let value = node.integer else { throw mismatch("an integer") }
+    guard range.contains(Int(value)) else {
+      throw problem(
+        "must lie between \(range.lowerBound) and \(range.upperBound), is \(value)")
+    }
+    return Int(value)
+  }
+
+  /// A string that is neither empty nor too long and holds no control character.
+  func text(maximumBytes: Int = Limits.textBytes) throws(Problem) -> Text {
+    guard let text = node.text else { throw mismatch("a string") }
+    guard !text.isEmpty else { throw problem("must not be empty") }
+    guard text.bytes.count <= maximumBytes else {
+      throw problem("must be at most \(maximumBytes) bytes long, is \(text.bytes.count)")
+    }
+    for byte in text.bytes where byte < 0x20 || byte == 0x7f {
+      throw problem("must not hold control characters")
+    }
+    return text
+  }
+
+  func word<Word: ConfigurationWord>(_: Word.Type) throws(Problem) -> Word {
+    guard let text = node.text else { throw mismatch("a string") }
+    var known = Text()
+    for word in Word.allCases {
+      if text == Text(stringLiteral: word.word) { return word }
+      if !known.isEmpty { known.append(", " as StaticString) }
+      known.append(word.word)
+    }
+    throw problem("must be one of: \(known)")
+  }
+}

@@ -1,0 +1,84 @@
+"""mosquitto_pub and mosquitto_sub, the clients most people try first."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+from lab import TARGET, TARGET6, needs_offload
+from peers import unique
+
+
+def publish(topic, *arguments, address=TARGET):
+    subprocess.run(
+        ["mosquitto_pub", "-h", address[0], "-p", str(address[1]), "-t", topic, *arguments],
+        check=True, timeout=30, stdin=subprocess.DEVNULL)
+
+
+class Subscriber:
+    """mosquitto_sub, ended after `count` messages; `ready` when its SUBACK has come."""
+
+    def __init__(self, count, *arguments, address=TARGET):
+        self.process = subprocess.Popen(
+            ["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", address[0], "-p", str(address[1]),
+             "-C", str(count), "-W", "30", *arguments],
+            stdout=subprocess.PIPE)
+        for line in self.process.stdout:
+            if line.startswith(b"Subscribed") or b"received SUBACK" in line:
+                break
+
+    def output(self):
+        out, _ = self.process.communicate(timeout=40)
+        lines = out.splitlines(keepends=True)
+        return b"".join(line for line in lines if not line.startswith((b"Client ", b"Subscribed")))
+
+
+class Tools(unittest.TestCase):
+    def check_round_trip(self, version, address=TARGET):
+        for qos in "012":
+            topic = unique("tool")
+            subscriber = Subscriber(1, "-V", version, "-q", qos, "-t", topic, address=address)
+            publish(topic, "-V", version, "-q", qos, "-m", f"hello {qos}", address=address)
+            self.assertEqual(subscriber.output(), f"hello {qos}\n".encode())
+
+    def test_round_trip_311(self):
+        self.check_round_trip("mqttv311")
+
+    def test_round_trip_31(self):
+        self.check_round_trip("mqttv31")
+
+    def test_round_trip_5(self):
+        self.check_round_trip("mqttv5")
+
+    @needs_offload
+    def test_round_trip_over_ipv6(self):
+        self.check_round_trip("mqttv311", TARGET6)
+        self.check_round_trip("mqttv5", TARGET6)
+
+    def test_three_megabyte_file(self):
+        topic = unique("file")
+        with tempfile.NamedTemporaryFile() as file:
+            content = os.urandom(3 << 20)
+            file.write(content)
+            file.flush()
+            publish(topic, "-r", "-f", file.name)
+        done = subprocess.run(
+            ["mosquitto_sub", "-h", TARGET[0], "-p", str(TARGET[1]), "-t", topic, "-C", "1", "-N"],
+            capture_output=True, timeout=30)
+        self.assertTrue(done.stdout == content, "content differs")
+        publish(topic, "-r", "-n")
+
+    def test_lines(self):
+        topic = unique("lines")
+        subscriber = Subscriber(1000, "-t", topic)
+        lines = "".join(f"line {n}\n" for n in range(1000))
+        subprocess.run(
+            ["mosquitto_pub", "-h", TARGET[0], "-p", str(TARGET[1]), "-t", topic, "-l"],
+            input=lines.encode(), check=True, timeout=30)
+        self.assertEqual(subscriber.output(), lines.encode())
+
+    def test_retained_and_will(self):
+        topic = unique("keep")
+        publish(topic, "-r", "-m", "kept")
+        self.assertEqual(Subscriber(1, "-t", topic).output(), b"kept\n")
+        publish(topic, "-r", "-n")
