@@ -41,6 +41,16 @@ int64_t clinux_control_read_file(const char *path, uint8_t *buffer, size_t capac
   return result;
 }
 
+void clinux_control_print(int32_t descriptor, const uint8_t *bytes, size_t count) {
+  while (count > 0) {
+    ssize_t n = write(descriptor, bytes, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    bytes += n;
+    count -= (size_t)n;
+  }
+}
+
 int64_t clinux_control_group(const char *name) {
   char *end;
   errno = 0;

@@ -1,5 +1,18 @@
 import DPUCore
 
+/// What is wrong with a configuration, and where.
+package struct ConfigurationError: Error, Equatable, Sendable {
+  package var position: TextPosition
+  /// `$.ports[1].mtu`
+  package var path: Text
+  package var message: Text
+
+  /// `FILE:LINE:COLUMN: PATH: MESSAGE`
+  package func text(file: Text) -> Text {
+    "\(file):\(position.line):\(position.column): \(path): \(message)"
+  }
+}
+
 extension Configuration {
   /// The version of the file's layout that is understood.
   package static let schema = 1
@@ -21,7 +34,7 @@ extension Configuration {
         message: "not valid JSON: \(error.reason)")
     }
     do {
-      return try read(ConfigurationField(node: root, path: JSONPath()))
+      return try read(JSONField(node: root, path: JSONPath()))
     } catch {
       var locator = JSONLocator(text)
       let offset = locator.locate(error.path, key: error.atKey)
@@ -31,7 +44,7 @@ extension Configuration {
     }
   }
 
-  private typealias Field = ConfigurationField
+  private typealias Field = JSONField
 
   private static func read(_ root: Field) throws(Field.Problem) -> Configuration {
     var result = Configuration()

@@ -108,12 +108,7 @@ package struct Configuration: Equatable, Sendable {
   }
 }
 
-/// A member of the configuration that takes one of a few words.
-protocol ConfigurationWord: CaseIterable where AllCases == [Self] {
-  var word: StaticString { get }
-}
-
-extension Configuration.Role: ConfigurationWord {
+extension Configuration.Role: ClosedWord {
   package var word: StaticString {
     switch self {
     case .uplink: "uplink"
@@ -122,7 +117,7 @@ extension Configuration.Role: ConfigurationWord {
   }
 }
 
-extension Configuration.IdlePolicy: ConfigurationWord {
+extension Configuration.IdlePolicy: ClosedWord {
   package var word: StaticString {
     switch self {
     case .spin: "spin"
@@ -133,7 +128,7 @@ extension Configuration.IdlePolicy: ConfigurationWord {
   }
 }
 
-extension Configuration.LogLevel: ConfigurationWord {
+extension Configuration.LogLevel: ClosedWord {
   package var word: StaticString {
     switch self {
     case .error: "error"
@@ -144,7 +139,7 @@ extension Configuration.LogLevel: ConfigurationWord {
   }
 }
 
-extension Configuration.Consume: ConfigurationWord {
+extension Configuration.Consume: ClosedWord {
   package var word: StaticString {
     switch self {
     case .off: "off"
@@ -153,7 +148,7 @@ extension Configuration.Consume: ConfigurationWord {
   }
 }
 
-extension Configuration.Verify: ConfigurationWord {
+extension Configuration.Verify: ClosedWord {
   package var word: StaticString {
     switch self {
     case .learned: "learned"

@@ -13,9 +13,16 @@ package enum Limits {
   /// Operators, a dashboard and an exporter together take a handful.
   package static let clients = 64
   /// A person who types a line by hand sends it whole; a program needs a millisecond.
-  package static let halfRequestMilliseconds: Int64 = 5_000
+  package static let halfRequestMilliseconds: UInt64 = 5_000
   /// A client that takes none of its reply for so long does not read it.
-  package static let unreadReplyMilliseconds: Int64 = 30_000
+  package static let unreadReplyMilliseconds: UInt64 = 30_000
+
+  /// However slowly it comes, a request is whole by then.
+  package static let wholeRequestMilliseconds: UInt64 = 60_000
+  /// A poll loop turns in microseconds; one that needs so long for an answer is stuck.
+  package static let coreAnswerMilliseconds: UInt64 = 500
+  /// Requests of one client before it is the others' turn.
+  package static let requestsPerTurn = 16
 
   // MARK: Configuration
 

@@ -12,6 +12,11 @@ package struct Text: Equatable, Sendable {
     append(span)
   }
 
+  package var span: RawSpan {
+    // The bytes of an array of UInt8 are all initialised.
+    @_lifetime(borrow self) borrowing get { unsafe bytes.span.bytes }
+  }
+
   package var isEmpty: Bool { bytes.isEmpty }
 
   package mutating func append(_ text: Text) { bytes.append(contentsOf: text.bytes) }

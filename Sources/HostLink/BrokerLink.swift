@@ -34,7 +34,7 @@ package enum CloseReason: UInt8, BitwiseCopyable, Sendable {
 }
 
 /// Why the link as a whole ended.
-package enum LinkFailure: UInt8, BitwiseCopyable, Sendable, CaseIterable {
+package enum LinkFailure: UInt8, Error, BitwiseCopyable, Sendable, CaseIterable {
   /// The other process closed its socket or died.
   case peerGone
   /// The other side sent nothing for five seconds, not even a PONG.

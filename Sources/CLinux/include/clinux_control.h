@@ -11,6 +11,8 @@
 
 /// Bytes of the file at `path`, at most `capacity`; -EFBIG when it is longer.
 int64_t clinux_control_read_file(const char *path, uint8_t *buffer, size_t capacity);
+/// Writes a message for people; what does not go out is lost.
+void clinux_control_print(int32_t descriptor, const uint8_t *bytes, size_t count);
 /// The number of a group given by name (from /etc/group) or as digits; -ENOENT when unknown.
 int64_t clinux_control_group(const char *name);
 /// What an errno means; never NULL.

@@ -1,20 +1,7 @@
 import DPUCore
 
-/// What is wrong with a configuration, and where.
-package struct ConfigurationError: Error, Equatable, Sendable {
-  package var position: TextPosition
-  /// `$.ports[1].mtu`
-  package var path: Text
-  package var message: Text
-
-  /// `FILE:LINE:COLUMN: PATH: MESSAGE`
-  package func text(file: Text) -> Text {
-    "\(file):\(position.line):\(position.column): \(path): \(message)"
-  }
-}
-
-/// One value of the configuration on its way to a Swift value; every reading checks.
-struct ConfigurationField {
+/// One value of a JSON text on its way to a Swift value; every reading checks.
+struct JSONField {
   let node: JSONNode
   let path: JSONPath
 
@@ -33,7 +20,7 @@ struct ConfigurationField {
 
   struct Member {
     let key: Text
-    let field: ConfigurationField
+    let field: JSONField
 
     /// For the `default` of a `switch` over the keys that are known.
     func unknown(_ known: StaticString) -> Problem {
@@ -47,20 +34,20 @@ struct ConfigurationField {
     for member in node.members {
       let path = path.member(member.key, ordinal: members.count)
       members.append(
-        Member(key: member.key, field: ConfigurationField(node: member.node, path: path)))
+        Member(key: member.key, field: JSONField(node: member.node, path: path)))
     }
     return members
   }
 
-  func elements(_ range: ClosedRange<Int>) throws(Problem) -> [ConfigurationField] {
+  func elements(_ range: ClosedRange<Int>) throws(Problem) -> [JSONField] {
     guard node.kind == .array else { throw mismatch("an array") }
     guard range.contains(node.count) else {
       throw problem(
         "must have \(range.lowerBound) to \(range.upperBound) elements, has \(node.count)")
     }
-    var fields: [ConfigurationField] = []
+    var fields: [JSONField] = []
     for element in node.elements {
-      fields.append(ConfigurationField(node: element, path: path.element(fields.count)))
+      fields.append(JSONField(node: element, path: path.element(fields.count)))
     }
     return fields
   }
@@ -87,7 +74,7 @@ struct ConfigurationField {
     return text
   }
 
-  func word<Word: ConfigurationWord>(_: Word.Type) throws(Problem) -> Word {
+  func word<Word: ClosedWord>(_: Word.Type) throws(Problem) -> Word {
     guard let text = node.text else { throw mismatch("a string") }
     var known = Text()
     for word in Word.allCases {
@@ -97,4 +84,9 @@ struct ConfigurationField {
     }
     throw problem("must be one of: \(known)")
   }
+}
+
+/// A type whose values are written as one of a few words.
+protocol ClosedWord: CaseIterable where AllCases == [Self] {
+  var word: StaticString { get }
 }

@@ -1,0 +1,129 @@
+import CLinux
+import DPUCore
+
+/// One connection to the control socket: bytes on their way in and out.
+struct ControlClient {
+  let descriptor: Int32
+  let caller: Caller
+  /// From `start` on: what has arrived and was not answered. Up to `searched` it holds no line feed.
+  private var input: [UInt8] = []
+  private var start = 0
+  private var searched = 0
+  private var output: [UInt8] = []
+  private var sent = 0
+  /// The peer will send nothing more.
+  private(set) var hasEnded = false
+  /// No more requests; goes away once its output has.
+  private(set) var isClosing = false
+  /// When the request in `input` began, and when its latest byte came.
+  private var requestBegan = Instant.zero
+  private var requestGrew = Instant.zero
+  /// When the latest byte of the reply went out.
+  private var replyMoved = Instant.zero
+
+  init(descriptor: Int32, caller: Caller) {
+    self.descriptor = descriptor
+    self.caller = caller
+  }
+
+  var hasOutput: Bool { sent < output.count }
+  /// A client that does not read its reply gets no other.
+  var mayBeAnswered: Bool { !hasOutput && !isClosing }
+  /// Nothing more is taken in before what is there was answered, so what is kept here is bounded
+  /// by one request, one buffer and one reply.
+  var wantsInput: Bool { mayBeAnswered && !hasEnded && searched == input.count }
+
+  // MARK: In
+
+  /// Takes in what has arrived, at most a buffer full. False when the connection is broken.
+  mutating func receive(into buffer: inout [UInt8], now: Instant) -> Bool {
+    let descriptor = descriptor
+    let count = unsafe buffer.withUnsafeMutableBufferPointer {
+      unsafe clinux_control_receive(descriptor, $0.baseAddress!, $0.count)
+    }
+    if count == -Int64(Errno.again) { return true }
+    if count < 0 { return false }
+    if count == 0 {
+      hasEnded = true
+      return true
+    }
+    if start > 0 {
+      input.removeFirst(start)
+      searched -= start
+      start = 0
+    }
+    if input.isEmpty { requestBegan = now }
+    requestGrew = now
+    input.append(contentsOf: buffer[..<Int(count)])
+    return true
+  }
+
+  enum Line {
+    case whole(Text)
+    case tooLong
+    case none
+  }
+
+  /// The next line without its line feed, taken out. The last one may lack the line feed.
+  mutating func nextLine(now: Instant) -> Line {
+    while searched < input.count, input[searched] != UInt8(ascii: "\n") { searched += 1 }
+    if searched - start > Limits.requestBytes { return .tooLong }
+    let isWhole = searched < input.count
+    guard isWhole || hasEnded && start < searched else { return .none }
+    let line = Text(bytes: Array(input[start..<searched]))
+    searched += isWhole ? 1 : 0
+    start = searched
+    requestBegan = now
+    requestGrew = now
+    return .whole(line)
+  }
+
+  // MARK: Out
+
+  mutating func send(_ reply: Text, now: Instant) {
+    guard !reply.isEmpty else { return }
+    if !hasOutput { replyMoved = now }
+    output.append(contentsOf: reply.bytes)
+    output.append(UInt8(ascii: "\n"))
+  }
+
+  /// Sends what the socket takes. False when the peer is gone.
+  mutating func flush(now: Instant) -> Bool {
+    while hasOutput {
+      let descriptor = descriptor
+      let start = sent
+      let count = unsafe output.withUnsafeBufferPointer {
+        unsafe clinux_control_send(descriptor, $0.baseAddress! + start, $0.count - start)
+      }
+      if count == -Int64(Errno.again) { return true }
+      guard count > 0 else { return false }
+      sent += Int(count)
+      replyMoved = now
+    }
+    output.removeAll(keepingCapacity: output.capacity <= 65_536)
+    sent = 0
+    return true
+  }
+
+  mutating func closeWhenFlushed() {
+    isClosing = true
+    input = []
+    start = 0
+    searched = 0
+  }
+
+  // MARK: Time
+
+  enum Lateness { case halfRequest, unreadReply }
+
+  /// When something is late, and what; nil when nothing is awaited.
+  var deadline: (Instant, Lateness)? {
+    if hasOutput {
+      return (replyMoved + .milliseconds(Limits.unreadReplyMilliseconds), .unreadReply)
+    }
+    if start == input.count { return nil }
+    let idle = requestGrew + .milliseconds(Limits.halfRequestMilliseconds)
+    let whole = requestBegan + .milliseconds(Limits.wholeRequestMilliseconds)
+    return (min(idle, whole), .halfRequest)
+  }
+}

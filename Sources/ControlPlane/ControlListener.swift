@@ -1,0 +1,62 @@
+import CLinux
+
+/// The listening control socket. Made first of all at start, before any device is touched: a
+/// second firmware with the same socket fails here and harms nobody.
+package final class ControlListener: Sendable {
+  package let path: Text
+  private let lockPath: Text
+  private let lock: Int32
+  let descriptor: Int32
+
+  /// Takes the socket. One that a dead process left behind is replaced.
+  package init(_ control: Configuration.Control) throws(StartFailure) {
+    let path = control.socket
+    let lockPath: Text = "\(path).lock"
+    let mode = control.mode
+    var group: Int64 = -1
+    if let name = control.group {
+      group = unsafe name.withCString { unsafe clinux_control_group($0) }
+      guard group >= 0 else { throw StartFailure("there is no group \(name)") }
+    }
+    let lock = unsafe lockPath.withCString { unsafe clinux_control_lock($0) }
+    guard lock >= 0 else { throw Self.failure(path: path, error: -lock) }
+    let descriptor = unsafe path.withCString { unsafe clinux_control_listen($0, mode, group) }
+    guard descriptor >= 0 else {
+      unsafe lockPath.withCString { unsafe clinux_control_unlink($0) }
+      clinux_control_close(lock)
+      throw Self.failure(path: path, error: -descriptor)
+    }
+    // Only now: a failed start must not run `deinit`, which would remove another's socket.
+    self.path = path
+    self.lockPath = lockPath
+    self.lock = lock
+    self.descriptor = descriptor
+  }
+
+  private static func failure(path: Text, error: Int32) -> StartFailure {
+    switch error {
+    case Errno.wouldBlock, Errno.addressInUse:
+      StartFailure("\(path): another firmware already serves this socket")
+    case Errno.exists:
+      StartFailure("\(path): something that is not a socket stands there")
+    default:
+      StartFailure("\(path): cannot listen: \(errorText(error))")
+    }
+  }
+
+  deinit {
+    clinux_control_close(descriptor)
+    unsafe path.withCString { unsafe clinux_control_unlink($0) }
+    // Removed while still locked: whoever opened it meanwhile notices and opens it anew.
+    unsafe lockPath.withCString { unsafe clinux_control_unlink($0) }
+    clinux_control_close(lock)
+  }
+}
+
+/// The errno values that are told apart; the same on both architectures.
+enum Errno {
+  static let again: Int32 = 11
+  static let wouldBlock = again
+  static let exists: Int32 = 17
+  static let addressInUse: Int32 = 98
+}

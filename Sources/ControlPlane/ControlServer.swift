@@ -1,0 +1,206 @@
+import CLinux
+package import DPUCore
+
+/// Serves the control socket on a thread of its own.
+///
+/// One line is one request. Nobody can hold up the others: sockets never block, a client that
+/// does not read its reply is not read from either, and after a while it is closed.
+package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
+  private let listener: ControlListener
+  private let handler: RequestHandler<Source>
+  private let poller: Int32
+  private let bell: Int32
+  private var thread: ControlThread?
+
+  // Of the control thread only.
+  private var clients: [ControlClient?]
+  private var buffer = [UInt8](repeating: 0, count: 65_536)
+  private var isStopping = false
+
+  package init(_ listener: ControlListener, source: Source) throws(StartFailure) {
+    self.listener = listener
+    handler = RequestHandler(source: source)
+    clients = Array(repeating: nil, count: Limits.clients)
+    poller = clinux_control_poller()
+    bell = clinux_control_bell()
+    let readable = clinux_control_readable.rawValue
+    guard poller >= 0, bell >= 0,
+      clinux_control_watch(poller, listener.descriptor, readable, Token.listener) == 0,
+      clinux_control_watch(poller, bell, readable, Token.bell) == 0
+    else { throw StartFailure("cannot wait for the control socket: out of descriptors") }
+  }
+
+  deinit {
+    for client in clients { if let client { clinux_control_close(client.descriptor) } }
+    if bell >= 0 { clinux_control_close(bell) }
+    if poller >= 0 { clinux_control_close(poller) }
+  }
+
+  /// Serves from now on, on `processors`.
+  package func start(on processors: Processors) throws(StartFailure) {
+    thread = try ControlThread(on: processors) { self.run() }
+  }
+
+  /// Ends the thread and closes all connections; replies that are under way are still handed to
+  /// the kernel. Call once, after `start`.
+  package func stop() {
+    clinux_control_ring(bell)
+    thread?.join()
+    thread = nil
+  }
+
+  /// Counters of requests and refusals.
+  package var counters: CounterReader { handler.counters.reader }
+
+  // MARK: The loop
+
+  private func run() {
+    var events = [clinux_control_event](repeating: clinux_control_event(), count: 64)
+    var hasWork = false
+    while !isStopping {
+      let timeout = hasWork ? 0 : millisecondsToDeadline()
+      let count = unsafe events.withUnsafeMutableBufferPointer {
+        unsafe clinux_control_wait(poller, $0.baseAddress!, Int32($0.count), timeout)
+      }
+      for index in 0..<max(0, Int(count)) { handle(events[index]) }
+      hasWork = false
+      for slot in clients.indices where clients[slot] != nil {
+        if serve(slot) { hasWork = true }
+      }
+      closeLate()
+    }
+    for slot in clients.indices { close(slot) }
+  }
+
+  private func handle(_ event: clinux_control_event) {
+    switch event.token {
+    case Token.bell: isStopping = true
+    case Token.listener: accept()
+    default:
+      // An event closes no client but its own, so this is the one that was meant.
+      receive(Int(event.token))
+    }
+  }
+
+  private func accept() {
+    while true {
+      var user: UInt32 = 0
+      let descriptor = unsafe clinux_control_accept(listener.descriptor, &user)
+      guard descriptor >= 0 else { return }
+      let caller = Caller(mayWrite: user == 0 || user == clinux_control_user())
+      var client = ControlClient(descriptor: descriptor, caller: caller)
+      guard let slot = clients.firstIndex(where: { $0 == nil }),
+        clinux_control_watch(
+          poller, descriptor, clinux_control_readable.rawValue, UInt64(slot)) == 0
+      else {
+        client.send(
+          handler.complaint(
+            RPCError(.tooManyConnections, "\(Limits.clients) connections are open already")),
+          now: now)
+        _ = client.flush(now: now)
+        clinux_control_close(descriptor)
+        continue
+      }
+      handler.counters.increment(.connections)
+      clients[slot] = client
+    }
+  }
+
+  private func receive(_ slot: Int) {
+    guard clients[slot]?.wantsInput == true else { return }
+    if !clients[slot]!.receive(into: &buffer, now: now) {
+      handler.counters.increment(.closedError)
+      close(slot)
+    }
+  }
+
+  /// Answers requests and sends what can be sent. True when requests are left for the next round.
+  private func serve(_ slot: Int) -> Bool {
+    guard flush(slot) else { return false }
+    for _ in 0..<Limits.requestsPerTurn {
+      guard clients[slot]!.mayBeAnswered else { break }
+      switch clients[slot]!.nextLine(now: now) {
+      case .whole(let line):
+        clients[slot]!.send(handler.handle(line.span, from: clients[slot]!.caller), now: now)
+      case .tooLong:
+        clients[slot]!.closeWhenFlushed()
+        refuse(slot, .requestTooLarge, "a request has at most \(Limits.requestBytes) bytes")
+      case .none:
+        if clients[slot]!.hasEnded { clients[slot]!.closeWhenFlushed() }
+        if flush(slot) { watch(slot) }
+        return false
+      }
+      guard flush(slot) else { return false }
+    }
+    watch(slot)
+    return clients[slot]!.mayBeAnswered
+  }
+
+  private func refuse(_ slot: Int, _ code: RPCError.Code, _ message: Text) {
+    clients[slot]!.send(handler.complaint(RPCError(code, message)), now: now)
+  }
+
+  /// False when the client is closed.
+  private func flush(_ slot: Int) -> Bool {
+    guard clients[slot]!.flush(now: now) else {
+      handler.counters.increment(.closedError)
+      close(slot)
+      return false
+    }
+    if clients[slot]!.isClosing, !clients[slot]!.hasOutput {
+      close(slot)
+      return false
+    }
+    return true
+  }
+
+  private func watch(_ slot: Int) {
+    let readiness: clinux_control_readiness =
+      clients[slot]!.hasOutput ? clinux_control_writable : clinux_control_readable
+    _ = clinux_control_watch(
+      poller, clients[slot]!.descriptor, readiness.rawValue, UInt64(slot))
+  }
+
+  private func close(_ slot: Int) {
+    guard let client = clients[slot] else { return }
+    clinux_control_close(client.descriptor)
+    clients[slot] = nil
+  }
+
+  // MARK: Time
+
+  private var now: Instant { Instant(nanoseconds: clinux_control_now()) }
+
+  /// -1 when nothing is awaited.
+  private func millisecondsToDeadline() -> Int32 {
+    var earliest = Instant.distantFuture
+    for client in clients {
+      if let (deadline, _) = client?.deadline { earliest = min(earliest, deadline) }
+    }
+    if earliest == .distantFuture { return -1 }
+    // Rounded up, so that the deadline has come when the wait ends.
+    return Int32(clamping: (earliest - now).milliseconds + 1)
+  }
+
+  private func closeLate() {
+    let now = now
+    for slot in clients.indices {
+      guard let (deadline, lateness) = clients[slot]?.deadline, deadline <= now else { continue }
+      switch lateness {
+      case .halfRequest:
+        clients[slot]!.closeWhenFlushed()
+        refuse(slot, .halfRequest, "the rest of the request did not come in time")
+        _ = flush(slot)
+      case .unreadReply:
+        handler.counters.increment(.closedUnreadReply)
+        close(slot)
+      }
+    }
+  }
+}
+
+/// Tokens of the poller that are not slots of clients.
+private enum Token {
+  static let listener: UInt64 = .max
+  static let bell: UInt64 = .max - 1
+}

@@ -1,0 +1,48 @@
+package import DPUCore
+
+/// Where the control plane gets its answers: the firmware, seen by an operator.
+///
+/// All calls come from the control thread, one at a time. Those that need a poll loop put a
+/// command in its ring and wait for the rows, for at most `Limits.coreAnswerMilliseconds`; the
+/// others read counters and constants.
+package protocol ControlSource: AnyObject, Sendable {
+  var version: VersionRow { get }
+  var uptime: Interval { get }
+  func health() -> [HealthCheck]
+  func ports() -> [PortRow]
+  func cores() -> [CoreRow]
+  func pools() -> [PoolRow]
+  /// The counters of all cores that belong to `group`; sets of one core are shown as one.
+  func counters(_ group: CounterGroup) -> [CoreCounters]
+  func tcpConnections(offset: Int, limit: Int) throws(ControlFailure) -> Page<ConnectionRow>
+  func mqttClients(offset: Int, limit: Int) throws(ControlFailure) -> Page<MQTTClientRow>
+  /// For a message of `client`, or of any well-behaved client when nil.
+  func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult
+  func links() throws(ControlFailure) -> [LinkRow]
+  /// Asks the firmware to stop; it may go on for a moment.
+  func shutdown()
+}
+
+package enum CounterGroup: Sendable { case core, tcp, mqtt, link }
+
+/// A part of a longer listing.
+package struct Page<Row: Sendable>: Sendable {
+  package var rows: [Row]
+  /// Rows in the whole listing.
+  package var total: Int
+
+  package init(rows: [Row], total: Int) {
+    self.rows = rows
+    self.total = total
+  }
+}
+
+/// Why the firmware cannot answer.
+package enum ControlFailure: Error {
+  /// A poll loop did not answer in time.
+  case timeout(core: Int)
+  /// What the caller named does not exist.
+  case notFound(StaticString)
+  /// Not in this configuration or not at this moment.
+  case unavailable(StaticString)
+}

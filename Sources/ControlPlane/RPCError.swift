@@ -1,0 +1,79 @@
+/// An answer that says why there is none. The codes from -32768 on are those of JSON-RPC 2.0,
+/// section 5.1; those from -32000 on are ours.
+package struct RPCError: Error {
+  package enum Code: Int {
+    case parse = -32700
+    case invalidRequest = -32600
+    case unknownMethod = -32601
+    case invalidParameters = -32602
+    /// A poll loop did not answer in time.
+    case noAnswer = -32000
+    case permissionDenied = -32001
+    case tooManyConnections = -32002
+    case requestTooLarge = -32003
+    case halfRequest = -32004
+    case replyTooLarge = -32005
+    case notFound = -32006
+    case unavailable = -32007
+
+    var counter: ControlCounter {
+      switch self {
+      case .parse: .refusedParse
+      case .invalidRequest: .refusedInvalidRequest
+      case .unknownMethod: .refusedUnknownMethod
+      case .invalidParameters: .refusedInvalidParameters
+      case .notFound: .refusedNotFound
+      case .unavailable: .refusedUnavailable
+      case .noAnswer: .refusedNoAnswer
+      case .permissionDenied: .refusedPermission
+      case .tooManyConnections: .refusedTooManyConnections
+      case .requestTooLarge: .closedRequestTooLarge
+      case .halfRequest: .closedHalfRequest
+      case .replyTooLarge: .refusedReplyTooLarge
+      }
+    }
+  }
+
+  package var code: Code
+  package var message: Text
+  /// The member of the request that is at fault.
+  package var path: JSONPath?
+  /// Where a text stops being JSON.
+  package var position: TextPosition?
+
+  package init(
+    _ code: Code, _ message: Text, path: JSONPath? = nil, position: TextPosition? = nil
+  ) {
+    self.code = code
+    self.message = message
+    self.path = path
+    self.position = position
+  }
+
+  init(_ failure: ControlFailure) {
+    switch failure {
+    case .timeout(let core): self.init(.noAnswer, "core \(core) did not answer in time")
+    case .notFound(let what): self.init(.notFound, "\(what)")
+    case .unavailable(let why): self.init(.unavailable, "\(why)")
+    }
+  }
+
+  /// As the member `error` of a reply.
+  func write(to json: inout JSONWriter) {
+    json.key("error")
+    json.beginObject()
+    json.member("code", code.rawValue)
+    json.member("message", text: message)
+    if path != nil || position != nil {
+      json.key("data")
+      json.beginObject()
+      if let path { json.member("path", text: path.text) }
+      if let position {
+        json.member("line", position.line)
+        json.member("column", position.column)
+      }
+      json.endObject()
+    }
+    json.endObject()
+  }
+}

@@ -1,0 +1,110 @@
+package import DPUCore
+package import Frames
+
+/// What a worker does with frames: all the protocols behind one door.
+package protocol TurnStage: ~Copyable {
+  /// Takes every frame of `burst`: sends it on, or drops it and counts why.
+  mutating func receive<Device: FrameDevice & ~Copyable>(
+    _ burst: inout Burst, from port: Int, through ports: inout Ports<Device>, now: Instant)
+
+  /// Called once per turn, after all bursts: timers, work that waits, frames to send. Returns
+  /// whether there was anything to do; when not, the loop may rest.
+  mutating func turn<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant
+  ) -> Bool
+
+  /// The last call: sends what peers should hear before the worker ends.
+  mutating func finish<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant)
+
+  /// When `turn` has something to do even if no frame arrives; nil when nothing waits.
+  var nextDeadline: Instant? { get }
+}
+
+/// What is counted by each worker.
+package enum LoopCounter: Int, CounterKey {
+  case turns
+  /// Time between two turns belongs to the first: busy when that had work, idle when not.
+  case busyNanoseconds, idleNanoseconds
+  /// How often the worker gave the core away.
+  case yields, sleeps
+
+  package var name: StaticString {
+    switch self {
+    case .turns: "turns"
+    case .busyNanoseconds: "busyNanoseconds"
+    case .idleNanoseconds: "idleNanoseconds"
+    case .yields: "yields"
+    case .sleeps: "sleeps"
+    }
+  }
+}
+
+/// Run to completion: receive a burst from every port, work on it, send what came of it.
+///
+/// One per core, sharing nothing with the others. `turn` is the packet path: no allocation, no
+/// lock, no system call but those of the device.
+package struct PollLoop<Device: FrameDevice & ~Copyable, Stage: TurnStage & ~Copyable>: ~Copyable {
+  package var ports: Ports<Device>
+  package var stage: Stage
+  private var burst = Burst()
+  private let counters = Counters<LoopCounter>()
+
+  package init(device: consuming Device, stage: consuming Stage) {
+    ports = Ports(device)
+    self.stage = stage
+  }
+
+  /// For statistics; may be kept by another thread.
+  package var reader: CounterReader { counters.reader }
+
+  /// One turn. `now` is the time of everything in it. Returns whether there was work.
+  package mutating func turn(now: Instant) -> Bool {
+    var worked = false
+    for port in 0..<ports.count {
+      ports.receive(from: port, into: &burst)
+      if burst.isEmpty { continue }
+      worked = true
+      stage.receive(&burst, from: port, through: &ports, now: now)
+      invariant(burst.isEmpty, "a stage left frames in a burst")
+    }
+    if stage.turn(through: &ports, now: now) { worked = true }
+    ports.flush()
+    return worked
+  }
+
+  /// Turns until the host asks to stop.
+  package mutating func run<Host: LoopHost & ~Copyable>(on host: inout Host, idle: IdlePolicy) {
+    var idleTurns = 0
+    var now = host.now()
+    while !host.stopRequested {
+      let worked = turn(now: now)
+      idleTurns = worked ? 0 : idleTurns &+ 1
+      if !worked { rest(idle.action(idleTurns: idleTurns), on: &host, since: now) }
+      let next = host.now()
+      counters.increment(.turns)
+      counters.add(
+        Int((next - now).nanoseconds), to: worked ? .busyNanoseconds : .idleNanoseconds)
+      now = next
+    }
+    stage.finish(through: &ports, now: now)
+    ports.flush()
+  }
+
+  private func rest<Host: LoopHost & ~Copyable>(
+    _ action: IdleAction, on host: inout Host, since now: Instant
+  ) {
+    switch action {
+    case .spin: break
+    case .pause: host.pause()
+    case .yield:
+      counters.increment(.yields)
+      host.yield()
+    case .sleep(let longest):
+      let wait = stage.nextDeadline.map { min($0 - now, longest) } ?? longest
+      if wait == .zero { return }
+      counters.increment(.sleeps)
+      host.sleep(wait)
+    }
+  }
+}

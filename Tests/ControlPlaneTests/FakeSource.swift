@@ -1,0 +1,111 @@
+import DPUCore
+import Synchronization
+
+@testable import ControlPlane
+
+enum FakeTCPCounter: Int, CounterKey {
+  case segmentsReceived, droppedBadChecksum
+  var name: StaticString {
+    switch self {
+    case .segmentsReceived: "segmentsReceived"
+    case .droppedBadChecksum: "droppedBadChecksum"
+    }
+  }
+}
+
+/// A firmware with two cores and fixed figures.
+final class FakeSource: ControlSource {
+  private let stopped = Atomic(false)
+  var isShutDown: Bool { stopped.load(ordering: .relaxed) }
+  private let first = Counters<FakeTCPCounter>()
+  private let second = Counters<FakeTCPCounter>()
+
+  init() {
+    first.add(5, to: .segmentsReceived)
+    second.add(7, to: .segmentsReceived)
+    second.increment(.droppedBadChecksum)
+  }
+
+  var version: VersionRow {
+    VersionRow(version: "1.2.3", architecture: "x86_64", dpdk: "DPDK 22.11.7")
+  }
+  var uptime: Interval { .milliseconds(61_500) }
+  func health() -> [HealthCheck] {
+    [
+      HealthCheck(name: "uplink", isGood: true, detail: "link is up"),
+      HealthCheck(name: "broker", isGood: false, detail: "no broker attached"),
+    ]
+  }
+  func ports() -> [PortRow] {
+    var row = PortRow(name: "uplink", role: .uplink, device: "net_tap0", driver: "net_tap")
+    row.mac = HardwareAddress(rawValue: 0x0200_0000_0001)
+    row.mtu = 1500
+    row.queues = 2
+    row.isLinkUp = true
+    row.receivedPackets = 12
+    row.receivedBytes = 3_456
+    return [row]
+  }
+  func cores() -> [CoreRow] {
+    [
+      CoreRow(
+        core: 1, turns: 100, busyCycles: 250, idleCycles: 750, cyclesPerSecond: 2_300_000_000),
+      CoreRow(
+        core: 2, turns: 90, busyCycles: 0, idleCycles: 900, cyclesPerSecond: 2_300_000_000),
+    ]
+  }
+  func pools() -> [PoolRow] {
+    [
+      PoolRow(
+        name: "payload blocks", core: 1, pieceBytes: 2_048, capacity: 100, free: 90, lowWater: 80),
+      PoolRow(
+        name: "packet buffers", core: nil, pieceBytes: 2_176, capacity: 8_191, free: 8_000,
+        lowWater: nil),
+    ]
+  }
+  func counters(_ group: CounterGroup) -> [CoreCounters] {
+    guard group == .tcp else { return [] }
+    return [
+      CoreCounters(core: 1, FakeTCPCounter.self, first.reader),
+      CoreCounters(core: 2, FakeTCPCounter.self, second.reader),
+    ]
+  }
+
+  static let client = Endpoint(address: Address(ipv4: 0x0a4d_0002), port: 40_000)
+  static let server = Endpoint(
+    address: Address(high: 0xfd77_0000_0000_0000, low: 1), port: 1_883)
+  let connectionCount = 5_000
+
+  func tcpConnections(offset: Int, limit: Int) throws(ControlFailure) -> Page<ConnectionRow> {
+    var rows: [ConnectionRow] = []
+    for index in offset..<max(offset, min(connectionCount, offset + limit)) {
+      var row = ConnectionRow(
+        core: 1, id: UInt64(index), remote: Self.client, local: Self.server,
+        state: "ESTABLISHED", service: "mqtt")
+      row.smoothedRTT = .microseconds(120)
+      rows.append(row)
+    }
+    return Page(rows: rows, total: connectionCount)
+  }
+  func mqttClients(offset: Int, limit: Int) throws(ControlFailure) -> Page<MQTTClientRow> {
+    throw .timeout(core: 2)
+  }
+  func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
+    if client == "nobody" { throw .notFound("no client of that name is connected") }
+    var result = ExplainResult(
+      decision: "relay", reason: "noVerdict", isCertified: true, verdict: "none",
+      verdictAge: nil, generation: 3, matchingSubscriptions: 1)
+    let name = Array("sensor-7".utf8)
+    result.receivers = [
+      ExplainReceiver(core: 1, clientID: ShortText(name.span.bytes), grantedQoS: 1)
+    ]
+    return result
+  }
+  func links() throws(ControlFailure) -> [LinkRow] {
+    var row = LinkRow(core: 1, isUp: true, isStalled: false, isCertified: false)
+    row.objections = ["kernelConnection"]
+    row.listeners = [Endpoint(address: Address(ipv4: 0), port: 1_883)]
+    return [row]
+  }
+  func shutdown() { stopped.store(true, ordering: .relaxed) }
+}
