@@ -78,7 +78,7 @@ def through_dpu(lab):
     done = subprocess.run(
         [DPUCTL, "--socket", lab["socket"], "--json", "mqtt", "stats"],
         capture_output=True, text=True, timeout=10, check=True)
-    return json.loads(done.stdout)["deliveriesThroughDPU"]
+    return json.loads(done.stdout)["counters"]["copiesDelivered"]
 
 
 def percentile(samples, part):

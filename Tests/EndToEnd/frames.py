@@ -92,12 +92,8 @@ def defects(own, peer):
 
 
 def dropped(dpuctl):
-    """Sum of every counter of a drop, over ports, stack and loop."""
-    def walk(value, name=""):
-        if isinstance(value, dict):
-            return sum(walk(v, k) for k, v in value.items())
-        if isinstance(value, list):
-            return sum(walk(v, name) for v in value)
-        return value if name.startswith("dropped") and isinstance(value, int) else 0
-
-    return sum(walk(dpuctl(*verb)) for verb in (("port", "stats"), ("tcp", "stats")))
+    """Sum of every counter of a drop, over poll loops and stacks."""
+    sets = [core["counters"] for core in dpuctl("core", "stats")["cores"]]
+    sets.append(dpuctl("tcp", "stats")["counters"])
+    return sum(
+        value for counters in sets for name, value in counters.items() if name.startswith("dropped"))

@@ -97,7 +97,7 @@ class KernelPath(unittest.TestCase):
     """A client beside the offload takes the certificate away; nobody misses a message."""
 
     def consumed(self):
-        return dpuctl("mqtt", "stats")["publishesConsumed"]
+        return dpuctl("mqtt", "stats")["counters"]["publishesConsumed"]
 
     def test_subscriber_beside_the_offload(self):
         topic = unique("beside")
