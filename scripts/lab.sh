@@ -64,6 +64,14 @@ stop() {
   kill -9 "$pid"
 }
 
+# A thousand connections and more at the broker, each with two descriptors under the shim.
+raise_descriptor_limit() {
+  local hard
+  hard=$(ulimit -Hn)
+  [ "$hard" != unlimited ] && [ "$hard" -lt 65536 ] || hard=65536
+  ulimit -n "$hard"
+}
+
 start_firmware() {
   start firmware "$middle" "$all_cores" "$host_build/dpu" --config "$state/dpu.json"
 }
@@ -162,7 +170,7 @@ up() {
   mkdir -p "$state"
   make_files "$config"
   make_network
-  ulimit -n "$(ulimit -Hn)"
+  raise_descriptor_limit
   start_firmware
   start_broker
   start_stock
@@ -247,7 +255,7 @@ one_process() {
     kill) kill -9 "$(alive "$process")" ;;
     start)
       ! alive "$process" >/dev/null || die "$process runs already"
-      ulimit -n "$(ulimit -Hn)"
+      raise_descriptor_limit
       "start_$process"
       ;;
   esac
@@ -280,6 +288,10 @@ main() {
     lossy)
       require_root
       [ -e "/run/netns/$clients" ] || die "the lab is not up"
+      if [ -e "/run/netns/$lossy" ]; then
+        [ -z "$(ip netns pids "$lossy")" ] || die "a command runs behind the relay already"
+        ip netns del "$lossy"
+      fi
       exec ip netns exec "$clients" /usr/bin/python3 "$repository/scripts/lab_relay.py" \
         --namespace "$lossy" --interface cl0 --address 10.77.0.3/24 "$@"
       ;;

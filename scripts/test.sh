@@ -72,7 +72,7 @@ step syntax syntax
 step import-graph scripts/import_graph.py
 step build-host scripts/build.sh host
 step unit-tests unit_tests
-step hot-path scripts/audit.sh
+step hot-path scripts/audit.py
 if $quick; then
   step end-to-end scripts/endtoend.sh quick
 else
