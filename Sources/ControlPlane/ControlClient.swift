@@ -1,5 +1,17 @@
 import CLinux
-import DPUCore
+package import DPUCore
+
+/// How long a client is waited for.
+package struct Patience: Sendable {
+  /// Between two pieces of one request.
+  package var halfRequest = Interval.milliseconds(Limits.halfRequestMilliseconds)
+  /// From the first byte of a request to its end.
+  package var wholeRequest = Interval.milliseconds(Limits.wholeRequestMilliseconds)
+  /// While none of a reply is taken.
+  package var unreadReply = Interval.milliseconds(Limits.unreadReplyMilliseconds)
+
+  package init() {}
+}
 
 /// One connection to the control socket: bytes on their way in and out.
 struct ControlClient {
@@ -117,13 +129,13 @@ struct ControlClient {
   enum Lateness { case halfRequest, unreadReply }
 
   /// When something is late, and what; nil when nothing is awaited.
-  var deadline: (Instant, Lateness)? {
+  func deadline(_ patience: Patience) -> (Instant, Lateness)? {
     if hasOutput {
-      return (replyMoved + .milliseconds(Limits.unreadReplyMilliseconds), .unreadReply)
+      return (replyMoved + patience.unreadReply, .unreadReply)
     }
     if start == input.count { return nil }
-    let idle = requestGrew + .milliseconds(Limits.halfRequestMilliseconds)
-    let whole = requestBegan + .milliseconds(Limits.wholeRequestMilliseconds)
-    return (min(idle, whole), .halfRequest)
+    return (
+      min(requestGrew + patience.halfRequest, requestBegan + patience.wholeRequest), .halfRequest
+    )
   }
 }

@@ -8,6 +8,7 @@ package import DPUCore
 package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private let listener: ControlListener
   private let handler: RequestHandler<Source>
+  private let patience: Patience
   private let poller: Int32
   private let bell: Int32
   private var thread: ControlThread?
@@ -17,8 +18,11 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   private var isStopping = false
 
-  package init(_ listener: ControlListener, source: Source) throws(StartFailure) {
+  package init(
+    _ listener: ControlListener, source: Source, patience: Patience = Patience()
+  ) throws(StartFailure) {
     self.listener = listener
+    self.patience = patience
     handler = RequestHandler(source: source)
     clients = Array(repeating: nil, count: Limits.clients)
     poller = clinux_control_poller()
@@ -175,7 +179,7 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private func millisecondsToDeadline() -> Int32 {
     var earliest = Instant.distantFuture
     for client in clients {
-      if let (deadline, _) = client?.deadline { earliest = min(earliest, deadline) }
+      if let (deadline, _) = client?.deadline(patience) { earliest = min(earliest, deadline) }
     }
     if earliest == .distantFuture { return -1 }
     // Rounded up, so that the deadline has come when the wait ends.
@@ -185,7 +189,9 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private func closeLate() {
     let now = now
     for slot in clients.indices {
-      guard let (deadline, lateness) = clients[slot]?.deadline, deadline <= now else { continue }
+      guard let (deadline, lateness) = clients[slot]?.deadline(patience), deadline <= now else {
+        continue
+      }
       switch lateness {
       case .halfRequest:
         clients[slot]!.closeWhenFlushed()
