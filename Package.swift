@@ -115,7 +115,7 @@ if embedded {
     tests(
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
-    tests("ControlPlane", ["DPUCore"]),
+    tests("ControlPlane", ["DPUCore", "dpuctl"]),
   ]
 }
 

@@ -145,7 +145,12 @@ private struct Request {
         case "method":
           method = try member.field.text()
           methodPath = member.field.path
-        case "params": parameters = member.field
+        case "params":
+          // Section 4.2: parameters are a structured value.
+          guard [.object, .array].contains(member.field.node.kind) else {
+            throw member.field.problem("must be an object")
+          }
+          parameters = member.field
         default: throw member.unknown("jsonrpc, id, method, params")
         }
       }

@@ -141,6 +141,10 @@ import Testing
       #"{"jsonrpc":"2.0","id":1,"method":"rpc.list","parms":{}}"#,
       #"1|-32600|unknown key; known are jsonrpc, id, method, params|{"path":"$.parms"}"#
     ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"rpc.list","params":"x"}"#,
+      #"1|-32600|must be an object|{"path":"$.params"}"#
+    ),
     ("[]", #"null|-32600|a batch holds 1 to 64 requests|{"path":"$"}"#),
     // No such method.
     (
@@ -250,6 +254,6 @@ import Testing
     let parameters = handler.counters[.refusedInvalidParameters]
     let notFound = handler.counters[.refusedNotFound]
     let noAnswer = handler.counters[.refusedNoAnswer]
-    #expect([parse, invalid, unknown, parameters, notFound, noAnswer] == [5, 8, 1, 7, 1, 1])
+    #expect([parse, invalid, unknown, parameters, notFound, noAnswer] == [5, 9, 1, 7, 1, 1])
   }
 }

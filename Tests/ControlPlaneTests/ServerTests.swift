@@ -215,18 +215,7 @@ final class RunningServer {
   }
 
   @Test func theSocketOfADeadProcessIsReplaced() throws {
-    // Bound and closed, never removed: what a crash leaves.
-    let left = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(folder.socket.utf8)) }
-    let bound = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(left, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    #expect(bound == 0)
-    close(left)
+    leaveDeadSocket(folder.socket)
     #expect(folder.exists("control.sock"))
     #expect(complaint(control()) == nil)
   }

@@ -8,14 +8,7 @@ final class TestClient {
   /// Nil when nobody listens.
   init?(_ path: String) {
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-    let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-    let connected = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, size) }
-    }
-    guard connected == 0 else { return nil }
+    guard withSocketAddress(path, { connect(descriptor, $0, $1) }) == 0 else { return nil }
     var timeout = timeval(tv_sec: 10, tv_usec: 0)
     setsockopt(
       descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -59,6 +52,26 @@ final class TestClient {
     send(text + "\n")
     return line()
   }
+}
+
+func withSocketAddress(
+  _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+) -> Int32 {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+  return withUnsafePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
+  }
+}
+
+/// A socket bound and closed but not removed: what a crash leaves.
+func leaveDeadSocket(_ path: String) {
+  let left = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+  precondition(withSocketAddress(path) { bind(left, $0, $1) } == 0)
+  close(left)
 }
 
 /// A path of its own for each test, gone at its end.

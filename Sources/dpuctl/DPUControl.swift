@@ -1,0 +1,65 @@
+import ArgumentParser
+import Glibc
+
+@main
+struct DPUControl: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dpuctl",
+    abstract: "Asks and steers a running DPU firmware.",
+    discussion: """
+      Exit codes: 0 done, 1 wrong usage, 2 refused by the firmware, 3 firmware not reached.
+      """,
+    subcommands: [
+      SystemGroup.self, PortGroup.self, CoreGroup.self, TCPGroup.self, MQTTGroup.self,
+      LinkGroup.self, Call.self,
+    ])
+
+  @OptionGroup var options: GlobalOptions
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let failure as Failure {
+      complain("dpuctl: \(failure.message)")
+      Glibc.exit(failure.exitCode)
+    } catch {
+      let wantsHelp = exitCode(for: error) == .success
+      let message = fullMessage(for: error)
+      if wantsHelp { print(message) } else { complain(message) }
+      Glibc.exit(wantsHelp ? 0 : 1)
+    }
+  }
+
+  private static func complain(_ text: String) {
+    let line = Array((text + "\n").utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+  }
+}
+
+/// Options of every command; they may stand before or after the group.
+struct GlobalOptions: ParsableArguments {
+  @Option(help: "The control socket. (default: /run/dpu/control.sock)")
+  var socket: String?
+
+  @Flag(help: "Print the firmware's answer as JSON.")
+  var json = false
+}
+
+/// A command that asks the firmware for something.
+protocol Query: ParsableCommand {
+  var root: DPUControl { get }
+  var options: GlobalOptions { get }
+
+  func ask(_ firmware: FirmwareConnection) throws -> JSONValue
+  /// The answer for people.
+  func table(of answer: JSONValue) -> String
+}
+
+extension Query {
+  mutating func run() throws {
+    let socket = options.socket ?? root.options.socket ?? "/run/dpu/control.sock"
+    let answer = try ask(FirmwareConnection(path: socket))
+    print(options.json || root.options.json ? answer.text : table(of: answer))
+  }
+}

@@ -1,0 +1,133 @@
+import Glibc
+
+/// Why a command failed, with the exit code that says so to scripts.
+enum Failure: Error {
+  /// The arguments cannot be right.
+  case usage(String)
+  /// The firmware answered with an error, or with something that is no answer.
+  case refused(String)
+  /// There is nobody to ask.
+  case unreachable(String)
+
+  var exitCode: Int32 {
+    switch self {
+    case .usage: 1
+    case .refused: 2
+    case .unreachable: 3
+    }
+  }
+
+  var message: String {
+    switch self {
+    case .usage(let message), .refused(let message), .unreachable(let message): message
+    }
+  }
+}
+
+/// A connection to the firmware's control socket: one line out, one line in.
+final class FirmwareConnection {
+  private let path: String
+  private let descriptor: Int32
+  private var received: [UInt8] = []
+  private var requests = 0
+
+  init(path: String) throws {
+    self.path = path
+    guard !path.isEmpty, path.utf8.count < 108 else {
+      throw Failure.usage("'\(path)' cannot be the path of a socket")
+    }
+    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { throw Self.unreachable(path) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+    let result = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    guard result == 0 else { throw Self.unreachable(path) }
+    // The firmware answers in milliseconds; it gives up on a stuck core after half a second.
+    var patience = timeval(tv_sec: 10, tv_usec: 0)
+    setsockopt(
+      descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    setsockopt(
+      descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  private static func unreachable(_ path: String) -> Failure {
+    let reason =
+      switch errno {
+      case ENOENT: "there is no such socket; is the firmware running? --socket names another"
+      case ECONNREFUSED: "nobody serves this socket; the firmware has stopped"
+      case EACCES: "permission denied; ask as root or as a member of the socket's group"
+      default: String(cString: strerror(errno))
+      }
+    return .unreachable("\(path): \(reason)")
+  }
+
+  /// The result of `method`. `parameters` is JSON.
+  func call(_ method: String, _ parameters: JSONValue = .object([])) throws -> JSONValue {
+    requests += 1
+    let request = JSONValue.object([
+      .init(key: "jsonrpc", value: .string("2.0")),
+      .init(key: "id", value: .number(String(requests))),
+      .init(key: "method", value: .string(method)),
+      .init(key: "params", value: parameters),
+    ])
+    let wasSent = send(request.text + "\n")
+    // A refused connection is closed, but what was said before is still to be read.
+    guard let line = receiveLine() else {
+      let reason = errno == EAGAIN ? "no answer within 10 seconds" : "closed without an answer"
+      throw Failure.unreachable("\(path): \(wasSent ? reason : "closed during the request")")
+    }
+    guard let reply = JSONValue(line) else {
+      throw Failure.refused("\(path): the answer is no JSON; is this the firmware's socket?")
+    }
+    let error = reply["error"]
+    guard error == .null else { throw Failure.refused(Self.describe(error, method)) }
+    guard reply["id"].integer == requests else {
+      throw Failure.refused("\(path): the answer is to another request")
+    }
+    return reply["result"]
+  }
+
+  private static func describe(_ error: JSONValue, _ method: String) -> String {
+    var text = "\(method): \(error["message"].cell) (\(error["code"].cell))"
+    if case .string(let path) = error["data"]["path"] { text += " at \(path)" }
+    return text
+  }
+
+  private func send(_ text: String) -> Bool {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return false }
+      bytes = bytes.dropFirst(count)
+    }
+    return true
+  }
+
+  /// Nil when the connection ended or the answer takes too long.
+  private func receiveLine() -> String? {
+    var searched = 0
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      if let end = received[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+        defer { received.removeFirst(end + 1) }
+        return String(decoding: received[..<end], as: UTF8.self)
+      }
+      searched = received.count
+      errno = 0
+      let count = recv(descriptor, &buffer, buffer.count, 0)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return nil }
+      received += buffer[..<count]
+    }
+  }
+}

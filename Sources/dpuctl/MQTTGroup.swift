@@ -1,0 +1,80 @@
+import ArgumentParser
+
+struct MQTTGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mqtt", abstract: "The MQTT offload.",
+    subcommands: [Stats.self, Clients.self, Explain.self])
+
+  struct Stats: Query {
+    static let configuration = CommandConfiguration(abstract: "Counters.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("mqtt.stats")
+    }
+    func table(of answer: JSONValue) -> String { counterTable(answer) }
+  }
+
+  struct Clients: Query {
+    static let configuration = CommandConfiguration(abstract: "Clients.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+    @OptionGroup var page: PageOptions
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try page.fetch("mqtt.clients", rows: "clients", from: firmware)
+    }
+    func table(of answer: JSONValue) -> String {
+      var table = Table([
+        .right("CORE"), .left("CLIENT"), .left("REMOTE"), .left("VERSION"), .left("MODE"),
+        .right("SUBSCRIPTIONS"), .right("KEEP-ALIVE"), .right("PUBLISHES"), .right("CONSUMED"),
+        .right("DELIVERED"), .right("DROPPED"), .right("QUEUED"),
+      ])
+      for row in answer["clients"].elements {
+        table.add([
+          row["core"].cell, row["clientID"].cell, row["remote"].cell, row["version"].cell,
+          row["mode"].cell, row["subscriptions"].cell, "\(row["keepAliveSeconds"].cell) s",
+          row["publishes"].cell, row["consumed"].cell, row["delivered"].cell,
+          row["dropped"].cell, Units.bytes(row["queuedBytes"]),
+        ])
+      }
+      return table.text + page.footer(answer, rows: "clients")
+    }
+  }
+
+  struct Explain: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "What would become of a QoS 0 message to a topic now, and why.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "A topic name.")
+    var topic: String
+
+    @Option(help: "The client identifier of the publisher. (default: any well-behaved client)")
+    var client: String?
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      var parameters = [JSONValue.Member(key: "topic", value: .string(topic))]
+      if let client { parameters.append(.init(key: "client", value: .string(client))) }
+      return try firmware.call("mqtt.explain", .object(parameters))
+    }
+    func table(of answer: JSONValue) -> String {
+      var facts = Table([.left("FACT"), .left("VALUE")])
+      facts.add(["topic", answer["topic"].cell])
+      facts.add(["decision", answer["decision"].cell])
+      facts.add(["reason", answer["reason"].cell])
+      facts.add(["certified", answer["certified"].cell])
+      facts.add(["verdict", answer["verdict"].cell])
+      facts.add(["verdict age", Units.milliseconds(answer["verdictAgeMilliseconds"])])
+      facts.add(["subscriptions", answer["matchingSubscriptions"].cell])
+      guard !answer["receivers"].elements.isEmpty else { return facts.text }
+      var receivers = Table([.right("CORE"), .left("RECEIVER"), .right("GRANTED QOS")])
+      for row in answer["receivers"].elements {
+        receivers.add([row["core"].cell, row["clientID"].cell, row["grantedQoS"].cell])
+      }
+      return "\(facts.text)\n\n\(receivers.text)"
+    }
+  }
+}
