@@ -2,9 +2,9 @@
 ///
 /// The storage of everything that lives on the packet path. Elements are plain values; access is
 /// bounds-checked and happens in place (`table[i].field += 1` touches one field).
-@safe
+@safe @usableFromInline
 package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
-  let base: UnsafeMutablePointer<Element>
+  @usableFromInline let base: UnsafeMutablePointer<Element>
   package let count: Int
 
   /// Allocates at start-up, never later.
@@ -19,7 +19,8 @@ package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     self.count = count
   }
 
-  deinit { unsafe base.deallocate() }
+  // Inlinable: Embedded Swift must see it in every module that owns an array.
+  @inlinable deinit { unsafe base.deallocate() }
 
   package subscript(index: Int) -> Element {
     @inline(__always)
