@@ -245,6 +245,18 @@ status() {
   [ $is_up = true ]
 }
 
+# Runs a command as a client of its own, behind a relay that loses and reorders frames.
+behind_relay() {
+  if [ -e "/run/netns/$lossy" ]; then # a killed run may have left it
+    [ -z "$(ip netns pids "$lossy")" ] || die "a command runs behind the relay already"
+    ip netns del "$lossy"
+  fi
+  ip netns add "$lossy"
+  trap 'ip netns del "$lossy" 2>/dev/null || true' EXIT
+  in_clients /usr/bin/python3 "$repository/scripts/lab_relay.py" \
+    --namespace "$lossy" --interface cl0 --address 10.77.0.3/24 "$@"
+}
+
 # Takes one process away, or brings it back, while the rest stays.
 one_process() {
   local verb=$1 process=$2
@@ -288,12 +300,7 @@ main() {
     lossy)
       require_root
       [ -e "/run/netns/$clients" ] || die "the lab is not up"
-      if [ -e "/run/netns/$lossy" ]; then
-        [ -z "$(ip netns pids "$lossy")" ] || die "a command runs behind the relay already"
-        ip netns del "$lossy"
-      fi
-      exec ip netns exec "$clients" /usr/bin/python3 "$repository/scripts/lab_relay.py" \
-        --namespace "$lossy" --interface cl0 --address 10.77.0.3/24 "$@"
+      behind_relay "$@"
       ;;
     start | stop | kill)
       require_root

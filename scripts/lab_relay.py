@@ -1,6 +1,6 @@
-"""Runs a command in a network namespace of its own, behind a relay that loses and reorders frames.
+"""Runs a command in another network namespace, behind a relay that loses and reorders frames.
 
-The relay joins a TAP device in the new namespace to an existing interface. It drops and delays
+The relay joins a TAP device in that namespace to an existing interface. It drops and delays
 frames in both directions by a seeded random choice, so a run can be repeated, and says at the end
 what it did. This kernel has no netem.
 """
@@ -132,7 +132,6 @@ def main():
     arguments = parser.parse_args()
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    ip("netns", "add", arguments.namespace)
     command = None
     try:
         tap = open_tap()
@@ -145,13 +144,13 @@ def main():
             [*inside, "-br", "link", "show", TAP], check=True, capture_output=True, text=True)
         own_mac = bytes.fromhex(shown.stdout.split()[2].replace(":", ""))
         command = subprocess.Popen(
-            ["ip", "netns", "exec", arguments.namespace, *arguments.command])
+            ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", arguments.namespace,
+             *arguments.command])
         relay(command, tap, raw, own_mac, arguments)
     finally:
         if command is not None and command.poll() is None:
             command.kill()
             command.wait()
-        ip("netns", "del", arguments.namespace)
     return command.returncode
 
 

@@ -27,8 +27,9 @@ class Injector:
 def addresses(interface, server):
     """Our MAC address and the server's, as the kernel has learnt it."""
     subprocess.run(["ping", "-c", "1", "-W", "2", server], check=True, capture_output=True)
-    with open(f"/sys/class/net/{interface}/address") as file:
-        own = bytes.fromhex(file.read().strip().replace(":", ""))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((interface, 0))
+        own = raw.getsockname()[4]
     shown = subprocess.run(
         ["ip", "neigh", "show", server], check=True, capture_output=True, text=True).stdout.split()
     return own, bytes.fromhex(shown[shown.index("lladdr") + 1].replace(":", ""))
