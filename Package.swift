@@ -93,7 +93,13 @@ if embedded {
       ], swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
-      swiftSettings: swiftSettings),
+      exclude: ["exports.map"], swiftSettings: swiftSettings,
+      linkerSettings: [
+        .unsafeFlags([
+          "-Xlinker",
+          "--version-script=\(Context.packageDirectory)/Sources/BrokerShim/exports.map",
+        ])
+      ]),
   ]
 } else {
   targets += [

@@ -113,9 +113,12 @@ extension LinkEndpoint {
     say(channel, .close)
   }
 
-  /// What the owner keeps with an open channel.
+  /// What the owner keeps with a channel, until another takes its slot.
   package func tag(_ channel: SlabHandle) -> UInt32? {
-    channels.isOpen(channel) ? channels[channel.index].tag : nil
+    guard Int(channel.index) < channels.capacity,
+      channels[channel.index].generation == channel.generation
+    else { return nil }
+    return channels[channel.index].tag
   }
 
   package mutating func setTag(_ channel: SlabHandle, _ tag: UInt32) {

@@ -1,0 +1,84 @@
+import CLinux
+import DPUCore
+import HostLink
+
+/// Our connection to one firmware process: its socket, and one ring pair for each of its workers.
+@safe
+struct Attachment: ~Copyable {
+  /// -1: not connected.
+  var socket: Int32 = -1
+  /// Workers with rings, 0 until the greeting came.
+  private(set) var count = 0
+  private var endpoints: UnsafeMutablePointer<LinkEndpoint>?
+  private var rings = FixedArray(repeating: Ring(), count: HostLinkLimits.workersMax)
+
+  struct Ring: BitwiseCopyable {
+    var memory = LinkMemory.none
+    /// Rung by the firmware.
+    var ours: Int32 = -1
+    /// Wakes a worker that sleeps.
+    var theirs: Int32 = -1
+  }
+
+  init() { unsafe endpoints = nil }
+
+  var isOpen: Bool { count > 0 }
+
+  subscript(worker: Int) -> LinkEndpoint {
+    _read {
+      precondition(worker >= 0 && worker < count)
+      yield unsafe endpoints![worker]
+    }
+    _modify {
+      precondition(worker >= 0 && worker < count)
+      yield unsafe &endpoints![worker]
+    }
+  }
+
+  func ring(_ worker: Int) -> Ring { rings[worker] }
+
+  /// Begins on rings that are mapped; each end says HELLO.
+  mutating func open(_ newRings: borrowing FixedArray<Ring>, _ hello: Hello, now: Instant) {
+    let workers = Int(hello.workers)
+    let fresh = UnsafeMutablePointer<LinkEndpoint>.allocate(capacity: workers)
+    for worker in 0..<workers {
+      rings[worker] = newRings[worker]
+      unsafe (fresh + worker).initialize(
+        to: LinkEndpoint(role: .shim, channelsMax: Int(hello.channels)))
+      unsafe fresh[worker].attach(
+        rings[worker].memory, generation: hello.generation, now: now)
+    }
+    unsafe endpoints = fresh
+    count = workers
+  }
+
+  /// Lets go of the rings; their descriptors and memory are the caller's to free.
+  mutating func closeRings() {
+    guard let old = unsafe endpoints else { return }
+    unsafe old.deinitialize(count: count)
+    unsafe old.deallocate()
+    unsafe endpoints = nil
+    count = 0
+  }
+
+  mutating func finishTurn(_ worker: Int) {
+    if self[worker].finishTurn() { clinux_link_eventfd_ring(rings[worker].theirs) }
+  }
+
+  mutating func prepareToSleep() -> Bool {
+    for worker in 0..<count where !self[worker].prepareToSleep() { return false }
+    return true
+  }
+
+  mutating func awake() {
+    for worker in 0..<count { self[worker].awake() }
+  }
+
+  var nextDeadline: Instant {
+    var earliest = Instant.distantFuture
+    for worker in 0..<count {
+      if let deadline = self[worker].nextDeadline { earliest = min(earliest, deadline) }
+    }
+    return earliest
+  }
+}
