@@ -64,6 +64,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     swiftSettings: hostSwiftSettings)
 }
 
+/// A libFuzzer program for one parser; built by Fuzz/run only.
+func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: "fuzz-\(name)", dependencies: dependencies + ["DPUCore"], path: "Fuzz/\(name)",
+    exclude: ["corpus"], swiftSettings: hostSwiftSettings)
+}
+
 var targets: [Target] = [
   .target(name: "CLinux", cSettings: cFlags()),
   .target(
@@ -122,6 +129,13 @@ if embedded {
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
     tests("ControlPlane", ["DPUCore", "dpuctl"]),
+  ]
+}
+
+if Context.environment["DPU_FUZZ"] == "1" {
+  targets += [
+    fuzzer("mqtt", ["MQTTWire"]),
+    fuzzer("topics", ["TopicTrie", "MQTTWire"]),
   ]
 }
 
