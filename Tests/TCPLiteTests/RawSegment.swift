@@ -133,21 +133,35 @@ struct Link {
   /// failing the test, when a length or checksum is wrong.
   func segment(in frame: [UInt8]) -> RawSegment? {
     let type = half(frame, 12)
-    let isIPv4 = type == 0x0800
-    guard isIPv4 || type == 0x86dd else { return nil }
+    guard type == 0x0800 && frame[14 + 9] == 6 || type == 0x86dd && frame[14 + 6] == 6 else {
+      return nil
+    }
+    let segment = intactSegment(in: frame)
+    precondition(segment != nil, "the stack sent a damaged segment")
+    return segment
+  }
+
+  /// The same for a frame that a network may have damaged: nil when anything is wrong.
+  func intactSegment(in frame: [UInt8]) -> RawSegment? {
+    guard frame.count >= 34, Array(frame[0..<6]) == macBytes(clientMAC) else { return nil }
+    let isIPv4 = half(frame, 12) == 0x0800
     let start = 14 + (isIPv4 ? 20 : 40)
+    guard frame.count >= start + 20 else { return nil }
     if isIPv4 {
-      guard frame[14 + 9] == 6 else { return nil }
-      precondition(slowChecksum(Array(frame[14..<34])) == 0, "IPv4 checksum")
-      precondition(Int(half(frame, 16)) == frame.count - 14, "IPv4 length")
+      guard frame[14] == 0x45, frame[14 + 9] == 6, slowChecksum(Array(frame[14..<34])) == 0,
+        Int(half(frame, 16)) == frame.count - 14
+      else { return nil }
     } else {
-      guard frame[14 + 6] == 6 else { return nil }
-      precondition(Int(half(frame, 18)) == frame.count - start, "IPv6 length")
+      guard half(frame, 12) == 0x86dd, frame[14] >> 4 == 6, frame[14 + 6] == 6,
+        Int(half(frame, 18)) == frame.count - start
+      else { return nil }
     }
     let bytes = Array(frame[start...])
-    precondition(
-      slowChecksum(pseudoHeader(bytes.count, protocolNumber: 6) + bytes) == 0, "TCP checksum")
+    guard slowChecksum(pseudoHeader(bytes.count, protocolNumber: 6) + bytes) == 0 else {
+      return nil
+    }
     let header = Int(bytes[12] >> 4) * 4
+    guard header >= 20, header <= bytes.count else { return nil }
     var flags = ""
     for (letter, bit) in RawSegment.flagLetters where bytes[13] & bit != 0 { flags.append(letter) }
     return RawSegment(
