@@ -182,3 +182,18 @@ void clinux_write(int descriptor, const void *bytes, uint32_t count) {
 }
 
 void clinux_exit(int code) { _exit(code); }
+
+static int argument_count;
+static char **arguments;
+
+// glibc hands every constructor what it will hand to main, which Embedded Swift does not pass on.
+__attribute__((constructor)) static void keep_arguments(int count, char **values) {
+  argument_count = count;
+  arguments = values;
+}
+
+int clinux_argument_count(void) { return argument_count; }
+
+const char *clinux_argument(int index) {
+  return index >= 0 && index < argument_count ? arguments[index] : "";
+}

@@ -36,3 +36,7 @@ void clinux_random(void *bytes, uint32_t count);
 void clinux_write(int descriptor, const void *bytes, uint32_t count);
 // Ends the process at once, without exit handlers.
 void clinux_exit(int code) __attribute__((noreturn));
+
+// What the program was called with; the first is its name. Zero-terminated.
+int clinux_argument_count(void);
+const char *clinux_argument(int index);

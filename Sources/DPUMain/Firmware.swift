@@ -1,0 +1,160 @@
+import CLinux
+import ControlPlane
+import DPDKPort
+import DPUCore
+import PacketWire
+import PollLoop
+import TCPLite
+
+/// From a configuration to running workers and back.
+extension Firmware {
+  /// Runs until SIGTERM or SIGINT.
+  static func serve(_ configuration: Configuration) throws(StartFailure) {
+    let plan = try StartPlan(configuration)
+    try plan.startDPDK()
+    let ports = try plan.openPorts()
+    let mac = try plan.hardwareAddress(of: ports.ports[0])
+
+    var workers: [WorkerThread] = []
+    for (index, core) in configuration.cores.enumerated() {
+      let device = DPDKDevice(ports: ports.ports, queue: index, pool: ports.pools[index])
+      let stage = FirmwareStage(
+        stack: TCPStack(configuration: plan.stack(mac: mac), now: DPDK.now),
+        echoPort: configuration.echoPort, portCount: ports.ports.count)
+      let worker = Worker(loop: PollLoop(device: device, stage: stage), idle: plan.idle)
+      workers.append(try WorkerThread(worker, core: core))
+    }
+    if configuration.logLevel != .error {
+      ("dpu \(version): \(ports.ports.count) port(s), \(workers.count) worker(s)" as Text)
+        .printLine(to: 2)
+    }
+
+    clinux_wait_for_stop()
+    for worker in workers { worker.join() }
+    for port in ports.ports { port.close() }
+    DPDK.stop()
+  }
+}
+
+/// The configuration in the words of the parts it starts.
+struct StartPlan {
+  let configuration: Configuration
+  /// Uplink first: the poll loop's port 0.
+  let ports: [Configuration.Port]
+  private let ipv4: Configuration.Network?
+  private let ipv6: Configuration.Network?
+
+  init(_ configuration: Configuration) throws(StartFailure) {
+    self.configuration = configuration
+    ports =
+      configuration.ports.filter { $0.role == .uplink }
+      + configuration.ports.filter { $0.role == .host }
+    let four = configuration.addresses.filter { $0.address.isIPv4 }
+    let six = configuration.addresses.filter { !$0.address.isIPv4 }
+    guard four.count <= 1, six.count <= 1 else {
+      throw StartFailure("addresses: at most one of IPv4 and one of IPv6 can be served")
+    }
+    ipv4 = four.first
+    ipv6 = six.first
+    for core in configuration.cores where clinux_core_is_usable(Int32(core)) == 0 {
+      throw StartFailure("cores: this process may not run on core \(core)")
+    }
+  }
+
+  func startDPDK() throws(StartFailure) {
+    // One EAL thread is enough, workers are threads of ours.
+    var arguments: [Text] = ["-l", "\(configuration.cores[0])", "--no-telemetry"]
+    // Nothing is shared with other processes, so that a second firmware cannot disturb the first.
+    // Without huge pages the EAL refuses --in-memory, and needs less to be told.
+    let hasHugePages = !configuration.ealArguments.contains("--no-huge")
+    arguments.append(hasHugePages ? "--in-memory" : "--no-shconf")
+    arguments.append(configuration.logLevel == .debug ? "--log-level=info" : "--log-level=warning")
+    for port in ports {
+      arguments.append(port.isVirtual ? "--vdev=\(port.device)" : "--allow=\(port.device)")
+    }
+    if ports.allSatisfy({ $0.isVirtual }) { arguments.append("--no-pci") }
+    arguments += configuration.ealArguments
+    do {
+      try DPDK.start(arguments.map { $0.bytes })
+    } catch {
+      throw StartFailure(Text(bytes: error.reason))
+    }
+  }
+
+  func openPorts() throws(StartFailure) -> (ports: [DPDKPort], pools: [DPDKPool]) {
+    do {
+      var pools: [DPDKPool] = []
+      for worker in configuration.cores.indices {
+        pools.append(
+          try DPDKPool(
+            worker: worker, frames: FirmwareLimits.framesPerWorker, mtu: configuration.mtu))
+      }
+      var opened: [DPDKPort] = []
+      for port in ports {
+        var options = DPDKPort.Options()
+        options.mtu = port.mtu ?? configuration.mtu
+        options.promiscuous = ports.count > 1
+        let found = try DPDKPort(named: deviceName(port))
+        try found.open(options, pools: pools)
+        opened.append(found)
+      }
+      return (opened, pools)
+    } catch {
+      throw StartFailure(Text(bytes: error.reason))
+    }
+  }
+
+  func hardwareAddress(of port: DPDKPort) throws(StartFailure) -> MACAddress {
+    if let mac = configuration.mac { return MACAddress(mac.rawValue) }
+    do {
+      return MACAddress(try port.hardwareAddress())
+    } catch {
+      throw StartFailure(Text(bytes: error.reason))
+    }
+  }
+
+  func stack(mac: MACAddress) -> TCPConfiguration {
+    var result = TCPConfiguration(mac: mac, secrets: (random(), random(), random(), random()))
+    if let ipv4 {
+      result.ipv4 = ipAddress(ipv4.address)
+      result.ipv4PrefixLength = ipv4.prefix
+    }
+    if let ipv6 {
+      result.ipv6 = ipAddress(ipv6.address)
+      result.ipv6PrefixLength = ipv6.prefix
+    }
+    result.ipv4Gateway = configuration.gateway.map(ipAddress)
+    result.ipv6Gateway = configuration.gateway6.map(ipAddress)
+    result.mtu = configuration.mtu
+    result.connectionsMax = configuration.tcp.connections
+    result.receiveLimit = configuration.tcp.receiveBuffer
+    result.sendLimit = configuration.tcp.sendBuffer
+    result.blockCount = configuration.tcp.blocks
+    result.blockSize = configuration.tcp.blockSize
+    return result
+  }
+
+  var idle: IdlePolicy {
+    switch configuration.idlePolicy {
+    case .spin: IdlePolicy(rest: .spin)
+    case .pause: IdlePolicy(rest: .pause)
+    case .yield: IdlePolicy(rest: .yield)
+    case .sleep: IdlePolicy(rest: .sleep)
+    }
+  }
+
+  /// `net_tap0,iface=dpu0` is called `net_tap0`.
+  private func deviceName(_ port: Configuration.Port) -> [UInt8] {
+    Array(port.device.bytes.prefix { $0 != UInt8(ascii: ",") })
+  }
+
+  private func ipAddress(_ address: Address) -> IPAddress {
+    IPAddress(high: address.high, low: address.low)
+  }
+
+  private func random() -> UInt64 {
+    var word: UInt64 = 0
+    unsafe clinux_random(&word, 8)
+    return word
+  }
+}

@@ -1,0 +1,5 @@
+import ControlPlane
+
+enum SelfTest {
+  static func run() throws(StartFailure) -> Bool { false }
+}
