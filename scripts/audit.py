@@ -5,6 +5,7 @@ Follows every direct call and jump from the loop's turn through the disassembled
 reached only through a function pointer (DPDK's drivers) is not ours and is not followed.
 """
 
+import bisect
 import collections
 import os
 import re
@@ -19,50 +20,71 @@ FORBIDDEN = re.compile(
     r"^(swift_(retain|release|alloc|dealloc|bridgeObject|unknownObject|slow|init|beginAccess)\w*"
     r"|malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign"
     r"|rte_malloc\w*|rte_zmalloc\w*|rte_free|pthread_mutex_\w+)$")
-FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
-CALL = re.compile(r"\s(?:callq?|jmpq?|j[a-z]+|bl?|b\.\w+|cbn?z|tbn?z)\s+.*?<([^>+]+)(?:@plt)?(?:\+0x[0-9a-f]+)?>")
+SYMBOL = re.compile(r"^([0-9a-f]+) .{6}[F ] (\S+)\s+([0-9a-f]+)\s+(?:\.hidden )?(.+)$")
+BRANCH = re.compile(
+    r"^ *([0-9a-f]+):\s+(call|jmp|j[a-z]+|bl?|b\.\w+|cbn?z|tbn?z)\s+(?:\S+, )*(?:0x)?([0-9a-f]+) <([^>]+)>")
 
 
-def calls(binary):
-    """Each function's direct callees."""
+class Function:
+    """Code from one start to the next. Names of local functions repeat, some have none."""
+
+    def __init__(self, name):
+        self.name = name
+        self.targets = set()  # where direct calls and jumps out of it go
+
+
+def disassemble(binary):
+    """The starts of all functions, in order, and the functions themselves."""
     machine = subprocess.run(["file", "-b", binary], capture_output=True, text=True).stdout
     tool = "aarch64-linux-gnu-objdump" if "aarch64" in machine else "objdump"
-    graph, function = collections.defaultdict(set), None
+    names, branches = {}, []
+    with subprocess.Popen([tool, "-t", binary], stdout=subprocess.PIPE, text=True) as table:
+        for line in table.stdout:
+            if (found := SYMBOL.match(line)) and found.group(2) == ".text":
+                start, size = int(found.group(1), 16), int(found.group(3), 16)
+                if size:
+                    names[start] = found.group(4)
+                    names.setdefault(start + size, f"unnamed at {start + size:x}")
     with subprocess.Popen(
             [tool, "-d", "--no-show-raw-insn", binary], stdout=subprocess.PIPE, text=True) as dump:
         for line in dump.stdout:
-            if found := FUNCTION.match(line):
-                function = found.group(1)
-                graph[function]  # a function without calls is one, too
-            elif function and (found := CALL.search(line)):
-                if found.group(1) != function:
-                    graph[function].add(found.group(1))
-    return graph
+            if found := BRANCH.match(line):
+                target = int(found.group(3), 16)
+                branches.append((int(found.group(1), 16), target))
+                if found.group(2) in ("call", "bl"):
+                    names.setdefault(target, f"unnamed at {target:x}")
+    starts = sorted(names)
+    functions = [Function(names[start]) for start in starts]
+    for place, target in branches:
+        source = functions[bisect.bisect_right(starts, place) - 1]
+        callee = functions[bisect.bisect_right(starts, target) - 1]
+        if callee is not source:
+            source.targets.add(callee)
+    return functions
 
 
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else os.path.join(REPOSITORY, "build/host/dpu")
-    graph = calls(binary)
-    entries = [name for name in graph if ENTRY.search(name)]
+    entries = [f for f in disassemble(binary) if ENTRY.search(f.name)]
     if not entries:
         print(f"{binary}: no PollLoop.turn in it", file=sys.stderr)
         return 1
-    came_from = {name: None for name in entries}
+    came_from = dict.fromkeys(entries)
     ahead, wrong = collections.deque(entries), []
     while ahead:
         function = ahead.popleft()
-        for callee in sorted(graph.get(function, ())):
-            if callee in came_from or END.search(callee):
+        for callee in sorted(function.targets, key=lambda f: f.name):
+            if callee in came_from or END.search(callee.name):
                 continue
             came_from[callee] = function
-            if FORBIDDEN.match(callee):
+            if FORBIDDEN.match(callee.name):
                 wrong.append(callee)
             else:
                 ahead.append(callee)
-    for name in wrong:
-        path, step = [], name
+    for step in wrong:
+        path = []
         while step:
-            path.append(step)
+            path.append(step.name)
             step = came_from[step]
         print(" <- ".join(path), file=sys.stderr)
     print(f"hot path: {len(came_from)} functions under PollLoop.turn, {len(wrong)} forbidden calls")
