@@ -18,9 +18,9 @@ ENTRY = re.compile(r"^\$[es]8PollLoop.*4turn")
 END = re.compile(r"4fail|9invariant.*|abort$|_assertionFailure|fatalError|__stack_chk_fail")
 FORBIDDEN = re.compile(
     r"^(swift_(retain|release|alloc|dealloc|bridgeObject|unknownObject|slow|init|beginAccess)\w*"
-    r"|malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign"
+    r"|(__libc_|__)?(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign)"
     r"|rte_malloc\w*|rte_zmalloc\w*|rte_free|pthread_mutex_\w+)$")
-SYMBOL = re.compile(r"^([0-9a-f]+) .{6}[F ] (\S+)\s+([0-9a-f]+)\s+(?:\.hidden )?(.+)$")
+SYMBOL = re.compile(r"^([0-9a-f]+) .{6}[F ] (\S+)\s+([0-9a-f]+)\s+(?:\.(?:hidden|protected|internal) )?(.+)$")
 BRANCH = re.compile(
     r"^ *([0-9a-f]+):\s+(call|jmp|j[a-z]+|bl?|b\.\w+|cbn?z|tbn?z)\s+(?:\S+, )*(?:0x)?([0-9a-f]+) <([^>]+)>")
 
