@@ -1,4 +1,5 @@
 import DPUCore
+import Foundation
 import Testing
 
 @testable import ControlPlane
@@ -13,33 +14,35 @@ import Testing
     """
   }
 
+  /// Every member with a value that is not its default.
+  static let full = """
+    {
+      "schema": 1,
+      "eal": ["--no-huge", "-m", "512"],
+      "ports": [
+        {"role": "uplink", "device": "0000:03:00.0", "queues": 2, "mtu": 1600},
+        {"role": "host", "name": "pf0", "device": "net_tap0,iface=host0"}
+      ],
+      "cores": [1, 2],
+      "idle": "yield",
+      "addresses": ["10.77.0.1/24", "fd77::1/64"],
+      "gateway": "10.77.0.254",
+      "gateway6": "fe80::1",
+      "mac": "02:00:00:00:00:0A",
+      "mtu": 1400,
+      "tcp": {"connections": 100, "receiveBuffer": 8192, "sendBuffer": 16384,
+              "blocks": 256, "blockSize": 1024},
+      "echo": {"port": 7},
+      "mqtt": {"consume": "off", "verify": "trust", "ttlMilliseconds": 250,
+               "maximumPacket": 1000, "slowPackets": 10, "slowBytes": 2048},
+      "hostLink": {"socket": "/run/a.sock", "group": "mosquitto"},
+      "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu"},
+      "log": "debug"
+    }
+    """
+
   @Test func everyMemberIsRead() throws {
-    let configuration = try parse(
-      """
-      {
-        "schema": 1,
-        "eal": ["--no-huge", "-m", "512"],
-        "ports": [
-          {"role": "uplink", "device": "0000:03:00.0", "queues": 2, "mtu": 1600},
-          {"role": "host", "name": "pf0", "device": "net_tap0,iface=host0"}
-        ],
-        "cores": [1, 2],
-        "idle": "yield",
-        "addresses": ["10.77.0.1/24", "fd77::1/64"],
-        "gateway": "10.77.0.254",
-        "gateway6": "fe80::1",
-        "mac": "02:00:00:00:00:0A",
-        "mtu": 1400,
-        "tcp": {"connections": 100, "receiveBuffer": 8192, "sendBuffer": 16384,
-                "blocks": 256, "blockSize": 1024},
-        "echo": {"port": 7},
-        "mqtt": {"consume": "off", "verify": "trust", "ttlMilliseconds": 250,
-                 "maximumPacket": 1000, "slowPackets": 10, "slowBytes": 2048},
-        "hostLink": {"socket": "/run/a.sock", "group": "mosquitto"},
-        "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu"},
-        "log": "debug"
-      }
-      """)
+    let configuration = try parse(Self.full)
     var expected = Configuration()
     expected.ealArguments = ["--no-huge", "-m", "512"]
     expected.ports = [
@@ -80,8 +83,9 @@ import Testing
   }
 
   /// The text, and what is said about it.
-  static let wrong: [(String, String)] = [
+  static let wrongTexts: [(String, String)] = [
     ("", "f:1:1: $: not valid JSON: unexpected token near end of file"),
+    ("hello\n", "f:1:1: $: not valid JSON: invalid token near 'hello'"),
     (
       "{\n  \"schema\": 1\n  \"ports\": []\n}",
       "f:3:3: $: not valid JSON: '}' expected near '\"ports\"'"
@@ -90,15 +94,204 @@ import Testing
       "{\"schema\": 1, \"schema\": 1}",
       "f:1:15: $: not valid JSON: duplicate object key near '\"schema\"'"
     ),
+    // Columns are characters, not bytes.
+    (
+      "{\"é\": \"ü\", \"schema\": nil}",
+      "f:1:22: $: not valid JSON: invalid token near 'nil'"
+    ),
+    ("{\"schema\": 1}}", "f:1:14: $: not valid JSON: end of file expected near '}'"),
+    ("{\n\"schema\": 1,", "f:2:13: $: not valid JSON: string or '}' expected near end of file"),
     ("[]", "f:1:1: $: must be an object, is an array"),
-    ("{}", "f:1:1: $: has no \"schema\""),
+    ("\n {}", "f:2:2: $: has no \"schema\""),
     ("  {\"schema\": 2}", "f:1:14: $.schema: must lie between 1 and 1, is 2"),
     ("{\"schema\": 1.0}", "f:1:12: $.schema: must be an integer, is a number with a fraction"),
-    (minimal("\"idle\": true"), "f:4:9: $.idle: must be a string, is a boolean"),
-    (minimal("\"idle\": \"nap\""), "f:4:9: $.idle: must be one of: spin, pause, yield, sleep"),
+    ("{\"schema\": 1}", "f:1:1: $: has no \"ports\""),
+    (
+      "{\"schema\": 1, \"ports\": [{\"role\": \"uplink\", \"device\": \"x\"}]}",
+      "f:1:1: $: has no \"addresses\""
+    ),
+    (
+      "{\"schema\": 1, \"prots\": []}",
+      "f:1:15: $.prots: unknown key; known are schema, eal, ports, cores, idle, addresses, "
+        + "gateway, gateway6, mac, mtu, tcp, echo, mqtt, hostLink, control, log"
+    ),
   ]
 
-  @Test(arguments: wrong) func isRefused(_ text: String, _ expected: String) {
+  @Test(arguments: wrongTexts) func isRefused(_ text: String, _ expected: String) {
     #expect(complaint(about: text) == expected)
+  }
+
+  /// A line of its own, the fourth, in an otherwise good file; what is said about it from the
+  /// column on.
+  static let wrongMembers: [(String, String)] = [
+    // EAL arguments
+    (#""eal": "-n""#, "8: $.eal: must be an array, is a string"),
+    (#""eal": ["-n", 4]"#, "15: $.eal[1]: must be a string, is an integer"),
+    (#""eal": [""]"#, "9: $.eal[0]: must not be empty"),
+    (#""eal": ["a\tb"]"#, "9: $.eal[0]: must not hold control characters"),
+    // Cores
+    (#""cores": []"#, "10: $.cores: must have 1 to 64 elements, has 0"),
+    (#""cores": [1, 2, 1]"#, "17: $.cores[2]: core 1 stands here twice"),
+    (#""cores": [128]"#, "11: $.cores[0]: must lie between 0 and 127, is 128"),
+    (#""idle": true"#, "9: $.idle: must be a string, is a boolean"),
+    (#""idle": "nap""#, "9: $.idle: must be one of: spin, pause, yield, sleep"),
+    // Addresses
+    (
+      #""gateway": "10.77.1.9""#,
+      "12: $.gateway: 10.77.1.9 lies in none of the networks of \"addresses\""
+    ),
+    (#""gateway": "10.77.0.1""#, "12: $.gateway: is an address of the DPU itself"),
+    (#""gateway": "fd77::9""#, "12: $.gateway: must be an IPv4 address"),
+    (#""gateway6": "10.77.0.9""#, "13: $.gateway6: must be an IPv6 address"),
+    (#""gateway": "10.77.0.256""#, "12: $.gateway: 10.77.0.256 is not an IP address"),
+    (#""gateway": "224.0.0.1""#, "12: $.gateway: 224.0.0.1 cannot be the address of a host"),
+    (
+      #""mac": "02:00:00:00:00""#, "8: $.mac: must be a MAC address, for instance 02:00:00:00:00:01"
+    ),
+    (#""mac": "01:00:5e:00:00:01""#, "8: $.mac: must not be zero or a group address"),
+    (#""mtu": 9001"#, "8: $.mtu: must lie between 576 and 9000, is 9001"),
+    (#""mtu": 1279"#, "8: $.mtu: must be at least 1280 with an IPv6 address (RFC 8200)"),
+    // TCP and echo
+    (
+      #""tcp": {"sendBufer": 1}"#,
+      "9: $.tcp.sendBufer: unknown key; known are connections, receiveBuffer, sendBuffer, blocks, blockSize"
+    ),
+    (#""tcp": {"blocks": -1}"#, "19: $.tcp.blocks: must lie between 64 and 4194304, is -1"),
+    (#""tcp": null"#, "8: $.tcp: must be an object, is null"),
+    (#""echo": {}"#, "9: $.echo: has no \"port\""),
+    (#""echo": {"port": 65536}"#, "18: $.echo.port: must lie between 1 and 65535, is 65536"),
+    // MQTT
+    (#""mqtt": {"consume": "on"}"#, "21: $.mqtt.consume: must be one of: off, certified"),
+    (#""mqtt": {"verify": 1}"#, "20: $.mqtt.verify: must be a string, is an integer"),
+    (
+      #""mqtt": {"slowBytes": 1e6}"#,
+      "23: $.mqtt.slowBytes: must be an integer, is a number with a fraction"
+    ),
+    // Sockets
+    (#""control": {"socket": "dpu.sock"}"#, "23: $.control.socket: must be an absolute path"),
+    (#""control": {"mode": 660}"#, "21: $.control.mode: must be a string, is an integer"),
+    (
+      #""control": {"mode": "0668"}"#,
+      "21: $.control.mode: must be three or four octal digits, for instance \"0660\""
+    ),
+    (#""control": {"mode": "0066"}"#, "21: $.control.mode: must let the owner read and write"),
+    (#""hostLink": {"mode": "0600"}"#, "14: $.hostLink.mode: unknown key; known are socket, group"),
+    (#""log": "verbose""#, "8: $.log: must be one of: error, warning, info, debug"),
+  ]
+
+  @Test(arguments: wrongMembers) func isRefusedInPlace(_ line: String, _ expected: String) {
+    #expect(complaint(about: Self.minimal(line)) == "f:4:" + expected)
+  }
+
+  /// Values of "ports" and what is said about them.
+  static let wrongPorts: [(String, String)] = [
+    ("[]", "1:24: $.ports: must have 1 to 2 elements, has 0"),
+    ("[7]", "1:25: $.ports[0]: must be an object, is an integer"),
+    (#"[{"role": "uplink"}]"#, "1:25: $.ports[0]: has no \"device\""),
+    (#"[{"device": "x"}]"#, "1:25: $.ports[0]: has no \"role\""),
+    (#"[{"role": "host", "device": "x"}]"#, "1:24: $.ports: must have a port with the role uplink"),
+    (#"[{"role": "down", "device": "x"}]"#, "1:34: $.ports[0].role: must be one of: uplink, host"),
+    (
+      "[{\"role\": \"uplink\", \"device\": \"x\"},\n{\"role\": \"uplink\", \"device\": \"y\"}]",
+      "2:1: $.ports[1]: a second port with the role uplink"
+    ),
+    (
+      "[{\"role\": \"uplink\", \"device\": \"x\"},\n{\"role\": \"host\", \"device\": \"x\"}]",
+      "2:1: $.ports[1]: a second port with the device x"
+    ),
+    (
+      "[{\"role\": \"uplink\", \"device\": \"x\"},\n{\"role\": \"host\", \"name\": \"uplink\", \"device\": \"y\"}]",
+      "2:1: $.ports[1]: a second port with the name uplink"
+    ),
+    (
+      #"[{"role": "uplink", "device": "x", "queues": 0}]"#,
+      "1:69: $.ports[0].queues: must lie between 1 and 64, is 0"
+    ),
+    // Brackets and quotes in strings do not lead the search for the place astray.
+    (
+      "[{\"device\": \"a]}\\\"[{,\", \"role\": \"uplink\",\n\"mtu\": 1}]",
+      "2:8: $.ports[0].mtu: must lie between 576 and 9000, is 1"
+    ),
+  ]
+
+  @Test(arguments: wrongPorts) func portsAreRefused(_ ports: String, _ expected: String) {
+    let text = "{\"schema\": 1, \"ports\": \(ports), \"addresses\": [\"10.0.0.1/8\"]}"
+    #expect(complaint(about: text) == "f:" + expected)
+  }
+
+  /// Values of "addresses" and what is said about them.
+  static let wrongAddresses: [(String, String)] = [
+    ("[]", "13: $.addresses: must have 1 to 16 elements, has 0"),
+    (#"["10.0.0.1"]"#, "14: $.addresses[0]: must be ADDRESS/PREFIX, for instance 10.77.0.1/24"),
+    (#"["10.0.0.1/"]"#, "14: $.addresses[0]: the prefix must lie between 1 and 32"),
+    (#"["10.0.0.1/33"]"#, "14: $.addresses[0]: the prefix must lie between 1 and 32"),
+    (#"["fd77::1/129"]"#, "14: $.addresses[0]: the prefix must lie between 1 and 128"),
+    (#"["10.0.0.1/2x"]"#, "14: $.addresses[0]: the prefix after / must be a number"),
+    (#"["10.0.0.0/24"]"#, "14: $.addresses[0]: is the address of the network itself"),
+    (#"["10.0.0.255/24"]"#, "14: $.addresses[0]: is the broadcast address of its network"),
+    (#"["127.0.0.1/8"]"#, "14: $.addresses[0]: 127.0.0.1 cannot be the address of a host"),
+    (#"["ff02::1/64"]"#, "14: $.addresses[0]: ff02::1 cannot be the address of a host"),
+    (#"["10.0.0.1/8", "10.0.0.1/24"]"#, "28: $.addresses[1]: address 10.0.0.1 stands here twice"),
+    (#"["10.0.01/8"]"#, "14: $.addresses[0]: 10.0.01 is not an IP address"),
+  ]
+
+  @Test(arguments: wrongAddresses) func addressesAreRefused(_ value: String, _ expected: String) {
+    let text = """
+      {"schema": 1, "ports": [{"role": "uplink", "device": "x"}],
+      "addresses":\(value)}
+      """
+    #expect(complaint(about: text) == "f:2:" + expected)
+  }
+
+  @Test func pointToPointPrefixesHaveNoNetworkAddress() throws {
+    for prefix in ["10.0.0.0/31", "10.0.0.1/31", "10.0.0.0/32"] {
+      let text = Self.minimal().replacing("10.77.0.1/24", with: prefix)
+      #expect(complaint(about: text) == nil)
+    }
+  }
+
+  // MARK: Files
+
+  @Test func aFileIsLoadedOrItsFaultNamed() throws {
+    let folder = TemporaryFolder()
+    let path = folder.path + "/config.json"
+    func failure() -> String? {
+      do {
+        _ = try Configuration.load(Text(path))
+        return nil
+      } catch {
+        return error.message.string
+      }
+    }
+    #expect(failure() == "\(path): No such file or directory")
+    try Self.minimal().write(toFile: path, atomically: false, encoding: .utf8)
+    #expect(failure() == nil)
+    try Self.minimal("\"x\": 1").write(toFile: path, atomically: false, encoding: .utf8)
+    #expect(failure()?.hasPrefix("\(path):4:1: $.x: unknown key") == true)
+    let large = String(repeating: " ", count: Limits.configurationBytes)
+    try (large + " ").write(toFile: path, atomically: false, encoding: .utf8)
+    #expect(failure() == "\(path): File too large")
+    try large.write(toFile: path, atomically: false, encoding: .utf8)
+    #expect(failure()?.hasPrefix("\(path):1:1048577: $: not valid JSON") == true)
+  }
+
+  /// The example that people copy must be one that is accepted.
+  @Test func theDocumentedExampleIsAccepted() throws {
+    let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../docs/configuration.md")
+    let text = try String(contentsOf: page, encoding: .utf8)
+    let examples = text.components(separatedBy: "```json\n").dropFirst().map {
+      $0.components(separatedBy: "```")[0]
+    }
+    #expect(examples.count == 2)
+    for example in examples { #expect(complaint(about: example) == nil) }
+    // The full one shows the defaults.
+    var configuration = try parse(try #require(examples.last))
+    let defaults = Configuration()
+    #expect(configuration.tcp == defaults.tcp)
+    #expect(configuration.mqtt == defaults.mqtt)
+    #expect(configuration.hostLink.socket == defaults.hostLink.socket)
+    configuration.control.group = nil
+    #expect(configuration.control == defaults.control)
   }
 }
