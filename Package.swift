@@ -118,6 +118,9 @@ if embedded {
     .executableTarget(
       name: "mqttbench", dependencies: ["CEpoll"], path: "Benchmarks/mqttbench",
       swiftSettings: hostSwiftSettings),
+    .executableTarget(
+      name: "linkrelay", dependencies: ["HostLink", "DPUCore", "CLinux"],
+      path: "Tests/EndToEnd/linkrelay", swiftSettings: hostSwiftSettings),
     tests("DPUCore", []),
     tests("Frames", ["DPUCore"]),
     tests("PacketWire", ["DPUCore"]),

@@ -48,8 +48,7 @@ extension Helper {
       return drop()
     }
     do throws(LinkFailure) {
-      let end = FrameHeader.byteCount + Hello.byteCount
-      let hello = unsafe try Hello(bytes.span.bytes.extracting(FrameHeader.byteCount..<end))
+      let hello = unsafe try Hello(frame: bytes.span.bytes)
       guard hello.role == .firmware, Int(descriptorCount) == 3 * Int(hello.workers) else {
         throw .badBody
       }

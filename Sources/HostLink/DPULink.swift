@@ -2,8 +2,8 @@ package import DPUCore
 
 /// From the thread that holds the sockets to a worker.
 package enum LinkCommand: BitwiseCopyable, Sendable {
-  /// A shim came: this worker's ring pair of attachment `generation`.
-  case attach(LinkMemory, generation: UInt32)
+  /// A shim came: this worker's ring pair of attachment `generation`, and what wakes the shim.
+  case attach(LinkMemory, generation: UInt32, doorbell: Int32)
   /// Its socket closed.
   case detach
 }
@@ -24,6 +24,8 @@ package struct DPULink: BrokerLink, ~Copyable {
   private var endpoint: LinkEndpoint
   private var reportedFailure = false
   private var isAttached = false
+  /// The descriptor to write when `finishTurn` says so; -1 before the first attachment.
+  package private(set) var doorbell: Int32 = -1
 
   /// `channelsMax`: connections of this worker, the capacity of their slab.
   package init(channelsMax: Int) {
@@ -32,7 +34,8 @@ package struct DPULink: BrokerLink, ~Copyable {
 
   package mutating func apply(_ command: LinkCommand, now: Instant) {
     switch command {
-    case .attach(let memory, let generation):
+    case .attach(let memory, let generation, let doorbell):
+      self.doorbell = doorbell
       isAttached = true
       reportedFailure = false
       endpoint.attach(memory, generation: generation, now: now)

@@ -104,6 +104,7 @@ package struct Hello: Equatable, BitwiseCopyable, Sendable {
     static let window = 16, channels = 20, ringBytes = 24, reserved = 28
   }
   package static let byteCount = 32
+  package static let frameByteCount = FrameHeader.byteCount + byteCount
   static let magic: UInt32 = 0x4c55_5044  // "DPUL"
 
   package var version = Hello.currentVersion
@@ -146,17 +147,38 @@ package struct Hello: Equatable, BitwiseCopyable, Sendable {
     else { throw .badBody }
   }
 
-  package func write(to bytes: inout MutableRawSpan) {
-    bytes.storeLE(Hello.magic, at: Offset.magic)
-    bytes.storeLE(version, at: Offset.version)
-    bytes.storeByte(role.rawValue, at: Offset.role)
-    bytes.storeByte(workers, at: Offset.workers)
-    bytes.storeLE(features, at: Offset.features)
-    bytes.storeLE(generation, at: Offset.generation)
-    bytes.storeLE(window, at: Offset.window)
-    bytes.storeLE(channels, at: Offset.channels)
-    bytes.storeLE(ringBytes, at: Offset.ringBytes)
-    bytes.storeLE(UInt32(0), at: Offset.reserved)
+  /// The frame that goes over the socket.
+  package var frame: InlineArray<48, UInt8> {
+    let header = FrameHeader(.hello, length: Hello.byteCount)
+    var bytes = InlineArray<48, UInt8>(repeating: 0)
+    for i in 0..<8 {
+      bytes[i] = UInt8(truncatingIfNeeded: header.word0 >> UInt64(8 * i))
+    }
+    var span = bytes.mutableSpan
+    // Any bytes are a valid span of bytes.
+    var raw = unsafe span.mutableBytes
+    write(to: &raw, at: FrameHeader.byteCount)
+    return bytes
+  }
+
+  package init(frame bytes: RawSpan) throws(LinkFailure) {
+    guard bytes.byteCount >= Hello.frameByteCount,
+      bytes.byte(at: 0) == FrameKind.hello.rawValue
+    else { throw .incompatible }
+    try self.init(bytes.extracting(FrameHeader.byteCount..<Hello.frameByteCount))
+  }
+
+  package func write(to bytes: inout MutableRawSpan, at start: Int = 0) {
+    bytes.storeLE(Hello.magic, at: start + Offset.magic)
+    bytes.storeLE(version, at: start + Offset.version)
+    bytes.storeByte(role.rawValue, at: start + Offset.role)
+    bytes.storeByte(workers, at: start + Offset.workers)
+    bytes.storeLE(features, at: start + Offset.features)
+    bytes.storeLE(generation, at: start + Offset.generation)
+    bytes.storeLE(window, at: start + Offset.window)
+    bytes.storeLE(channels, at: start + Offset.channels)
+    bytes.storeLE(ringBytes, at: start + Offset.ringBytes)
+    bytes.storeLE(UInt32(0), at: start + Offset.reserved)
   }
 }
 

@@ -31,7 +31,7 @@ struct LinkPair: ~Copyable {
     memory = SharedMemory(ringBytes: ringBytes)
     firmware = DPULink(channelsMax: channels)
     shim = LinkEndpoint(role: .shim, channelsMax: channels)
-    firmware.apply(.attach(memory.link, generation: 7), now: now)
+    firmware.apply(.attach(memory.link, generation: 7, doorbell: -1), now: now)
     shim.attach(memory.link, generation: 7, now: now)
     guard greet else { return }
     finishTurns()

@@ -191,7 +191,7 @@ import Testing
 
   /// Two threads that sleep whenever they may: a lost wake-up would stop them.
   @Test func noWakeUpIsLost() async {
-    let rounds = 100_000
+    let rounds = 20_000
     let memory = SharedMemory()
     let link = memory.link
     let bells = [DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)]

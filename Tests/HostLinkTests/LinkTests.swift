@@ -199,7 +199,7 @@ import Testing
 
     // The next shim starts afresh on new memory.
     let next = SharedMemory()
-    pair.firmware.apply(.attach(next.link, generation: 8), now: pair.now)
+    pair.firmware.apply(.attach(next.link, generation: 8, doorbell: -1), now: pair.now)
     var shim = LinkEndpoint(role: .shim, channelsMax: 64)
     shim.attach(next.link, generation: 8, now: pair.now)
     _ = shim.finishTurn()
