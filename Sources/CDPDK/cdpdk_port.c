@@ -22,20 +22,19 @@ int cdpdk_port_find(const char *name) {
   return port;
 }
 
-static struct rte_ring *pair_ring(const char *from, const char *to) {
-  char name[RTE_RING_NAMESIZE];
-  snprintf(name, sizeof name, "%s>%s", from, to);
+static struct rte_ring *pair_ring(const char *name) {
   return rte_ring_create(name, PAIR_RING_SIZE, (int)rte_socket_id(), RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
-int cdpdk_port_pair(const char *first, const char *second) {
-  struct rte_ring *out = pair_ring(first, second);
-  struct rte_ring *back = pair_ring(second, first);
-  if (out == NULL || back == NULL) return cdpdk_fail(rte_errno, "making the rings of a port pair");
-  if (rte_eth_from_rings(first, &back, 1, &out, 1, rte_socket_id()) < 0 ||
-      rte_eth_from_rings(second, &out, 1, &back, 1, rte_socket_id()) < 0) {
-    return cdpdk_fail(rte_errno != 0 ? rte_errno : ENODEV, "making a port pair");
-  }
+int cdpdk_port_pair(uint16_t *first, uint16_t *second) {
+  struct rte_ring *there = pair_ring("there");
+  struct rte_ring *back = pair_ring("back");
+  if (there == NULL || back == NULL) return cdpdk_fail(rte_errno, "making the rings of a port pair");
+  int one = rte_eth_from_rings("pair0", &back, 1, &there, 1, rte_socket_id());
+  int other = rte_eth_from_rings("pair1", &there, 1, &back, 1, rte_socket_id());
+  if (one < 0 || other < 0) return cdpdk_fail(ENODEV, "making a port pair");
+  *first = (uint16_t)one;
+  *second = (uint16_t)other;
   return 0;
 }
 

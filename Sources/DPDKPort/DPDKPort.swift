@@ -38,10 +38,15 @@ package struct DPDKPort: BitwiseCopyable, Sendable {
     number = UInt16(result)
   }
 
-  /// Makes two devices, `pair0` and `pair1`: what one sends, the other receives.
-  package static func makePair() throws(DPDKFailure) {
-    try DPDKFailure.check(unsafe cdpdk_port_pair("pair0", "pair1"))
+  /// Makes two ports joined by memory: what one sends, the other receives. Once.
+  package static func makePair() throws(DPDKFailure) -> (DPDKPort, DPDKPort) {
+    var first: UInt16 = 0
+    var second: UInt16 = 0
+    try DPDKFailure.check(unsafe cdpdk_port_pair(&first, &second))
+    return (DPDKPort(number: first), DPDKPort(number: second))
   }
+
+  private init(number: UInt16) { self.number = number }
 
   /// Starts the port with one queue for each pool. Refuses when the device has fewer.
   package func open(_ options: Options, pools: [DPDKPool]) throws(DPDKFailure) {

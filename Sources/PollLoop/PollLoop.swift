@@ -59,6 +59,7 @@ package struct PollLoop<Device: FrameDevice & ~Copyable, Stage: TurnStage & ~Cop
   package var reader: CounterReader { counters.reader }
 
   /// One turn. `now` is the time of everything in it. Returns whether there was work.
+  @inline(never)  // The audit of the machine code starts here.
   package mutating func turn(now: Instant) -> Bool {
     var worked = false
     for port in 0..<ports.count {

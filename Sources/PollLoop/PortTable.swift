@@ -7,7 +7,7 @@ struct OutgoingPort: ~Copyable {
   let counters = Counters<PortCounter>()
 }
 
-/// One `OutgoingPort` for each port, allocated once.
+/// One `OutgoingPort` for each port, allocated at start and, like its counters, never freed.
 ///
 /// Not an `InlineArray`: compiler 6.3.1 destroys one with elements that cannot be copied twice.
 @safe
@@ -19,11 +19,6 @@ struct PortTable: ~Copyable {
     self.count = count
     unsafe base = .allocate(capacity: count)
     for port in 0..<count { unsafe (base + port).initialize(to: OutgoingPort()) }
-  }
-
-  deinit {
-    unsafe base.deinitialize(count: count)
-    unsafe base.deallocate()
   }
 
   subscript(port: Int) -> OutgoingPort {

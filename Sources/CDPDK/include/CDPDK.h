@@ -35,8 +35,8 @@ uint64_t cdpdk_now(void);
 // The port with this device name ("net_af_packet0", "0000:03:00.0"), or -ENODEV.
 int cdpdk_port_find(const char *name);
 
-// Two ports joined by memory, for self-tests: what one sends the other receives.
-int cdpdk_port_pair(const char *first, const char *second);
+// Makes two ports joined by memory, for self-tests: what one sends the other receives. Call once.
+int cdpdk_port_pair(uint16_t *first, uint16_t *second);
 
 struct cdpdk_port_options {
   uint16_t queues;         // one for each worker
