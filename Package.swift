@@ -120,7 +120,7 @@ if embedded {
       swiftSettings: hostSwiftSettings),
     .executableTarget(
       name: "linkrelay", dependencies: ["HostLink", "DPUCore", "CLinux"],
-      path: "Tests/EndToEnd/linkrelay", swiftSettings: hostSwiftSettings),
+      path: "Tests/EndToEnd/link/linkrelay", swiftSettings: hostSwiftSettings),
     tests("DPUCore", []),
     tests("Frames", ["DPUCore"]),
     tests("PacketWire", ["DPUCore"]),

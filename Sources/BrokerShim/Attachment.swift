@@ -18,6 +18,8 @@ struct Attachment: ~Copyable {
     var ours: Int32 = -1
     /// Wakes a worker that sleeps.
     var theirs: Int32 = -1
+    /// The certificate as this worker was told last.
+    var reported: CertificateFlags = []
   }
 
   init() { unsafe endpoints = nil }
@@ -59,6 +61,14 @@ struct Attachment: ~Copyable {
     unsafe old.deallocate()
     unsafe endpoints = nil
     count = 0
+  }
+
+  /// Tells a worker what it does not know yet. False when its ring is full.
+  mutating func report(_ certificate: CertificateFlags, to worker: Int) -> Bool {
+    guard rings[worker].reported != certificate else { return true }
+    guard self[worker].report(certificate) else { return false }
+    rings[worker].reported = certificate
+    return true
   }
 
   mutating func finishTurn(_ worker: Int) {

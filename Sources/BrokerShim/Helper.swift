@@ -147,7 +147,7 @@ struct Helper: ~Copyable {
     let isExiting = broker.locked { state in
       isNotified = false
       for worker in 0..<attachment.count {
-        if !attachment[worker].report(state.certificate) { isNotified = true }
+        if !attachment.report(state.certificate, to: worker) { isNotified = true }
       }
       for index in 0..<state.listeners.count {
         tell(&state.listeners[index])

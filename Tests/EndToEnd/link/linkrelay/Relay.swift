@@ -309,7 +309,9 @@ struct Relay: ~Copyable {
       case .listen(let address): say("listen \(lane) \(text(address))")
       case .unlisten(let address): say("unlisten \(lane) \(text(address))")
       case .certificate(let flags): say("certificate \(lane) \(flags.rawValue)")
-      case .flushed(let token, let complete): say("flushed \(lane) \(token) \(complete)")
+      case .flushed(let token, let complete):
+        let bytes = lanes[lane].link.link.counters.value(LinkCounter.bytesReceived)
+        say("flushed \(lane) \(token) \(complete) \(bytes)")
       }
     }
   }

@@ -1,1 +1,0 @@
-../../../Sources/DPUMain/HostLinkListener.swift
