@@ -139,6 +139,8 @@ if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
     fuzzer("mqtt", ["MQTTWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
+    fuzzer("configuration", ["ControlPlane"]),
+    fuzzer("requests", ["ControlPlane"]),
   ]
 }
 

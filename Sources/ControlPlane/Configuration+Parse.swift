@@ -169,8 +169,12 @@ extension Configuration {
     var networks: [Network] = []
     for element in try field.elements(1...Limits.addresses) {
       let network = try network(element)
-      if networks.contains(where: { $0.address == network.address }) {
-        throw element.problem("address \(network.address.text) stands here twice")
+      let isIPv4 = network.address.isIPv4
+      if networks.contains(where: { $0.address.isIPv4 == isIPv4 }) {
+        throw element.problem(
+          isIPv4
+            ? "a second IPv4 address; one can be served"
+            : "a second IPv6 address; one can be served")
       }
       networks.append(network)
     }

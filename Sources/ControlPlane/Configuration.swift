@@ -13,7 +13,8 @@ package struct Configuration: Equatable, Sendable {
   /// Logical cores that run a poll loop each.
   package var cores: [Int] = [0]
   package var idlePolicy = IdlePolicy.pause
-  /// The DPU's own addresses on the uplink, each with the prefix of its network.
+  /// The DPU's own addresses on the uplink, one IPv4 and one IPv6 at most, each with the prefix
+  /// of its network.
   package var addresses: [Network] = []
   /// Next hop for IPv4 beyond the networks of `addresses`.
   package var gateway: Address?

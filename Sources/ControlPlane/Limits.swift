@@ -32,5 +32,6 @@ package enum Limits {
   package static let socketPathBytes = 107
   package static let textBytes = 1_024
   package static let cores = 64
-  package static let addresses = 16
+  /// One for IPv4 and one for IPv6: what the TCP stack answers to.
+  package static let addresses = 2
 }
