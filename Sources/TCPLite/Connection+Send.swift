@@ -31,6 +31,7 @@ extension Connection {
   }
 
   /// Bytes in the network, as far as one can tell (RFC 6675 §4 `pipe`).
+  @inline(__always)
   private var pipe: Int {
     let usesSACK = flags.contains(.usesSACK)
     if flags.contains(.inRecovery), usesSACK {
@@ -47,6 +48,7 @@ extension Connection {
   }
 
   /// In recovery: the first gap not yet sent again.
+  @inline(__always)
   private func nextHole() -> Transmission? {
     let usesSACK = flags.contains(.usesSACK)
     var position = unacknowledged
@@ -104,6 +106,7 @@ extension Connection {
   }
 
   /// One byte, or what little the window takes (RFC 9293 §3.8.6.1).
+  @inline(__always)
   private func probe() -> Transmission {
     let available = queue.end - unacknowledged
     let count = min(available, segmentSize, max(1, sendWindow))
@@ -173,6 +176,7 @@ extension Connection {
   }
 
   /// Whether reading has opened the window so far that the peer should hear of it.
+  @inline(__always)
   func wantsWindowUpdate(limit: Int) -> Bool {
     let limit = receiveShift == 0 ? min(limit, 65_535) : limit
     let edge = receiveNext + max(0, limit - receive.readableCount)

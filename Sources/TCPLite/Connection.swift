@@ -178,22 +178,26 @@ package struct Connection: BitwiseCopyable {
     lastSentAt = now
   }
 
-  // MARK: What follows from the fields
+  // MARK: What follows from the fields. Inlined, because a call would copy the record.
 
-  var receiveNext: SequenceNumber { receive.next }
+  @inline(__always) var receiveNext: SequenceNumber { receive.next }
   /// Bytes sent and not acknowledged, SYN and FIN included.
-  var flight: Int { sendNext - unacknowledged }
+  @inline(__always) var flight: Int { sendNext - unacknowledged }
   /// One past the last position there is to send.
-  var sendEnd: SequenceNumber { flags.contains(.finQueued) ? queue.end + 1 : queue.end }
-  var hasUnsent: Bool { sendNext < sendEnd }
+  @inline(__always) var sendEnd: SequenceNumber {
+    flags.contains(.finQueued) ? queue.end + 1 : queue.end
+  }
+  @inline(__always) var hasUnsent: Bool { sendNext < sendEnd }
   /// Whether bytes may still be queued.
-  var canSend: Bool {
+  @inline(__always) var canSend: Bool {
     (state == .established || state == .closeWait) && !flags.contains(.finQueued)
   }
-  var isFINAcknowledged: Bool { flags.contains(.finQueued) && unacknowledged > queue.end }
+  @inline(__always) var isFINAcknowledged: Bool {
+    flags.contains(.finQueued) && unacknowledged > queue.end
+  }
 
   /// Milliseconds, from an origin of the connection's own (RFC 7323 §5.4, §7.1).
-  func timestamp(_ now: Instant) -> UInt32 {
+  @inline(__always) func timestamp(_ now: Instant) -> UInt32 {
     UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ timestampOffset
   }
 }

@@ -86,8 +86,7 @@ extension TCPStack {
     _ sink: inout Sink, now: Instant
   ) -> Bool {
     let window = connections[index].offerWindow(limit: configuration.receiveLimit, grant: grant)
-    let options = connections[index].options(
-      for: segment, mtu: configuration.mtu, windowShift: configuration.windowShift, now: now)
+    let options = connections[index].options(for: segment, mtu: configuration.mtu, now: now)
     let optionsLength = options.byteCount
     let tcpLength = TCPHeader.byteCount + optionsLength + segment.count
     let source = connections[index].local
@@ -213,9 +212,8 @@ extension TCPStack {
 
 extension Connection {
   /// The options of a segment. SACK ranges are left out where they would not fit the packet.
-  func options(
-    for segment: Transmission, mtu: Int, windowShift: UInt8, now: Instant
-  ) -> TCPOptions {
+  @inline(__always)
+  func options(for segment: Transmission, mtu: Int, now: Instant) -> TCPOptions {
     var options = TCPOptions()
     if flags.contains(.usesTimestamps) {
       options.hasTimestamp = true
@@ -225,7 +223,7 @@ extension Connection {
     let ipLength = local.ip.isIPv4 ? IPv4Header.byteCount : IPv6Header.byteCount
     if segment.kind == .synACK {
       options.maximumSegmentSize = UInt16(mtu - ipLength - TCPHeader.byteCount)
-      options.windowShift = flags.contains(.scalesWindow) ? windowShift : nil
+      options.windowShift = flags.contains(.scalesWindow) ? receiveShift : nil
       options.sackPermitted = flags.contains(.usesSACK)
     } else if reported.count > 0, flags.contains(.usesSACK) {
       let room = min(

@@ -1,5 +1,6 @@
 package import DPUCore
 import PacketWire
+import Synchronization
 
 /// A TCP/IP host on one link and one core: frames and a time in, frames and events out.
 ///
@@ -35,6 +36,9 @@ package struct TCPStack: ~Copyable {
   let linkLocal: IPAddress
   let flowHash: FlowHash
   var sharedSum = SharedSum()
+  /// Never used. An atomic has a fixed address, so the compiler passes the stack by reference;
+  /// without it, every call of a non-mutating method copies a kilobyte.
+  private let anchor = Atomic<Bool>(false)
 
   package init(configuration: TCPConfiguration, now: Instant) {
     precondition(configuration.connectionsMax > 0 && configuration.blockSize >= 128)
