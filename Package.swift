@@ -66,9 +66,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// A libFuzzer program for one parser; built by Fuzz/run only.
 func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .executableTarget(
+  let folder = Context.packageDirectory + "/Fuzz/" + name
+  let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+  return .executableTarget(
     name: "fuzz-\(name)", dependencies: dependencies + ["DPUCore"], path: "Fuzz/\(name)",
-    exclude: ["corpus"], swiftSettings: hostSwiftSettings)
+    exclude: files.filter { !$0.hasSuffix(".swift") }, swiftSettings: hostSwiftSettings)
 }
 
 var targets: [Target] = [
@@ -137,7 +139,11 @@ if embedded {
 
 if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
+    fuzzer("config", ["ControlPlane"]),
+    fuzzer("hostlink", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
+    fuzzer("rpc", ["ControlPlane"]),
+    fuzzer("tcp", ["TCPLite", "PacketWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
     fuzzer("configuration", ["ControlPlane"]),
     fuzzer("requests", ["ControlPlane"]),

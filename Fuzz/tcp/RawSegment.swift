@@ -1,0 +1,1 @@
+../../Tests/TCPLiteTests/RawSegment.swift
