@@ -73,6 +73,7 @@ step import-graph scripts/import_graph.py
 step build-host scripts/build.sh host
 step unit-tests unit_tests
 step hot-path scripts/audit.py
+step broker-link Tests/EndToEnd/link/run
 if $quick; then
   step end-to-end scripts/endtoend.sh quick
 else

@@ -23,8 +23,8 @@ def flatten(suite):
             yield test
 
 
-def main():
-    found = unittest.TestLoader().discover(os.path.dirname(os.path.abspath(__file__)))
+def main(folder=os.path.dirname(os.path.abspath(__file__))):
+    found = unittest.TestLoader().discover(folder)
     wanted = sys.argv[1:]
     chosen = [t for t in flatten(found) if not wanted or any(w in t.id() for w in wanted)]
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
