@@ -97,8 +97,8 @@ if embedded {
     .executableTarget(
       name: "DPUMain",
       dependencies: [
-        "DPDKPort", "PollLoop", "ControlPlane", "TCPLite", "PacketWire", "Frames", "DPUCore",
-        "CLinux",
+        "DPDKPort", "PollLoop", "ControlPlane", "MQTTOffload", "TCPLite", "HostLink",
+        "PacketWire", "Frames", "DPUCore", "CLinux",
       ], swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],

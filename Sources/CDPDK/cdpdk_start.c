@@ -11,6 +11,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
+#include <rte_version.h>
 
 // More than any sensible list of devices and options.
 #define ARGUMENTS_MAX 128
@@ -73,3 +74,5 @@ uint64_t cdpdk_now(void) {
   uint64_t cycles = rte_rdtsc() - start_cycles;
   return (uint64_t)(((unsigned __int128)cycles * scale) >> 32);
 }
+
+const char *cdpdk_version(void) { return rte_version(); }

@@ -1,20 +1,23 @@
 import CLinux
 
-/// The listening control socket. Made first of all at start, before any device is touched: a
+/// A listening Unix socket that nobody else serves. Made first of all at start, before any device is touched: a
 /// second firmware with the same socket fails here and harms nobody.
 package final class ControlListener: Sendable {
   package let path: Text
   private let lockPath: Text
   private let lock: Int32
-  let descriptor: Int32
+  package let descriptor: Int32
 
-  /// Takes the socket. One that a dead process left behind is replaced.
-  package init(_ control: Configuration.Control) throws(StartFailure) {
-    let path = control.socket
+  package convenience init(_ control: Configuration.Control) throws(StartFailure) {
+    try self.init(path: control.socket, mode: control.mode, group: control.group)
+  }
+
+  /// Takes the socket. One that a dead process left behind is replaced. `group` is a name or a
+  /// number; nil: that of the process.
+  package init(path: Text, mode: UInt32, group name: Text?) throws(StartFailure) {
     let lockPath: Text = "\(path).lock"
-    let mode = control.mode
     var group: Int64 = -1
-    if let name = control.group {
+    if let name {
       group = unsafe name.withCString { unsafe clinux_control_group($0) }
       guard group >= 0 else { throw StartFailure("there is no group \(name)") }
     }

@@ -1,8 +1,9 @@
-import CLinux
+package import CLinux
 
 /// A set of processors.
 package struct Processors: BitwiseCopyable, Sendable {
-  fileprivate var set = clinux_control_processors()
+  /// As Linux calls want it.
+  package fileprivate(set) var set = clinux_control_processors()
 
   /// Those on which the calling thread may run. Ask before DPDK pins the main thread.
   package static func current() -> Processors {

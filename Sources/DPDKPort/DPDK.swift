@@ -9,13 +9,7 @@ package struct DPDKFailure: Error {
 
   init(code: Int32) {
     self.code = code
-    var reason: [UInt8] = []
-    var letter = unsafe cdpdk_failure()!
-    while unsafe letter.pointee != 0 {
-      unsafe reason.append(UInt8(bitPattern: letter.pointee))
-      unsafe letter += 1
-    }
-    self.reason = reason
+    reason = unsafe cText(cdpdk_failure()!)
   }
 
   @inline(__always)
@@ -36,6 +30,9 @@ package enum DPDK {
     try DPDKFailure.check(result)
   }
 
+  /// DPDK's name and version.
+  package static var version: [UInt8] { unsafe cText(cdpdk_version()!) }
+
   package static func stop() { cdpdk_stop() }
 
   /// The time-stamp counter of this core, in nanoseconds since `start`.
@@ -51,4 +48,15 @@ package enum DPDK {
 
   /// Frames dropped because they came in several pieces and did not fit one buffer.
   package static var droppedScattered: UInt64 { cdpdk_dropped_scattered() }
+}
+
+/// The bytes of C text, without its terminator.
+private func cText(_ text: UnsafePointer<CChar>) -> [UInt8] {
+  var letter = unsafe text
+  var result: [UInt8] = []
+  while unsafe letter.pointee != 0 {
+    unsafe result.append(UInt8(bitPattern: letter.pointee))
+    unsafe letter += 1
+  }
+  return result
 }

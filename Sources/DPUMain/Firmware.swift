@@ -2,35 +2,55 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import MQTTOffload
 import PacketWire
 import PollLoop
 import TCPLite
 
 /// From a configuration to running workers and back.
 extension Firmware {
-  /// Runs until SIGTERM or SIGINT.
+  /// Runs until SIGTERM or SIGINT, or until an operator asks for the end.
   static func serve(_ configuration: Configuration) throws(StartFailure) {
+    // Before any device is touched: a second firmware fails here and harms nobody.
+    let control = try ControlListener(configuration.control)
+    let linkSocket = try ControlListener(
+      path: configuration.hostLink.socket, mode: 0o660, group: configuration.hostLink.group)
     let plan = try StartPlan(configuration)
+    // Asked before DPDK pins this thread.
+    let processors = Processors.current().without(configuration.cores)
     try plan.startDPDK()
     let ports = try plan.openPorts()
     let mac = try plan.hardwareAddress(of: ports.ports[0])
+    guard
+      let links = HostLinkListener(
+        listener: linkSocket.descriptor, workers: configuration.cores.count,
+        channelsPerWorker: configuration.tcp.connections)
+    else { throw StartFailure("the host link cannot wait: out of descriptors") }
 
     var workers: [WorkerThread] = []
-    for (index, core) in configuration.cores.enumerated() {
-      let device = DPDKDevice(ports: ports.ports, queue: index, pool: ports.pools[index])
-      let stage = FirmwareStage(
-        stack: TCPStack(configuration: plan.stack(mac: mac), now: DPDK.now),
-        echoPort: configuration.echoPort, portCount: ports.ports.count)
-      let worker = Worker(loop: PollLoop(device: device, stage: stage), idle: plan.idle)
-      workers.append(try WorkerThread(worker, core: core))
+    var handles: [CoreHandle] = []
+    for index in configuration.cores.indices {
+      let worker = plan.worker(index, ports: ports.ports, pools: ports.pools, mac: mac, links)
+      handles.append(worker.handle)
+      workers.append(try WorkerThread(worker, core: configuration.cores[index]))
     }
+    let error = links.start(on: processors.set)
+    guard error == 0 else {
+      throw StartFailure("starting the thread of the host link failed with error \(Int(-error))")
+    }
+    let source = FirmwareSource(
+      configuration, plan: plan.ports, ports: ports.ports, pools: ports.pools, cores: handles)
+    let server = try ControlServer(control, source: source)
+    try server.start(on: processors)
     if configuration.logLevel != .error {
       ("dpu \(version): \(ports.ports.count) port(s), \(workers.count) worker(s)" as Text)
         .printLine(to: 2)
     }
 
     clinux_wait_for_stop()
+    server.stop()
     for worker in workers { worker.join() }
+    links.stop()
     for port in ports.ports { port.close() }
     DPDK.stop()
   }
@@ -111,6 +131,35 @@ struct StartPlan {
     } catch {
       throw StartFailure(Text(bytes: error.reason))
     }
+  }
+
+  /// All that core number `index` works with.
+  func worker(
+    _ index: Int, ports: [DPDKPort], pools: [DPDKPool], mac: MACAddress, _ links: HostLinkListener
+  ) -> Worker {
+    let now = DPDK.now
+    let mailbox = CoreMailbox()
+    let stage = FirmwareStage(
+      stack: TCPStack(configuration: stack(mac: mac), now: now),
+      offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: now),
+      link: WorkerLink(links.mailbox(index), channelsMax: configuration.tcp.connections),
+      echoPort: configuration.echoPort, portCount: ports.count,
+      core: configuration.cores[index], mailbox: mailbox)
+    let device = DPDKDevice(ports: ports, queue: index, pool: pools[index])
+    return Worker(loop: PollLoop(device: device, stage: stage), idle: idle, mailbox: mailbox)
+  }
+
+  var offload: OffloadConfiguration {
+    var result = OffloadConfiguration(keys: (random(), random()))
+    // Each core sees the subscriptions of its own connections only, so with several of them
+    // nobody knows all receivers of a message.
+    let consumes = configuration.mqtt.consume == .certified && configuration.cores.count == 1
+    result.consume = consumes ? .certified : .off
+    result.verify = configuration.mqtt.verify == .trust ? .trust : .learned
+    result.verdictLifetime = .milliseconds(UInt64(configuration.mqtt.verdictTTLMilliseconds))
+    result.connectionsMax = configuration.tcp.connections
+    result.blockSize = configuration.tcp.blockSize
+    return result
   }
 
   func stack(mac: MACAddress) -> TCPConfiguration {

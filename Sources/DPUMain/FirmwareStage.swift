@@ -1,5 +1,7 @@
 import DPUCore
 import Frames
+import HostLink
+import MQTTOffload
 import PacketWire
 import PollLoop
 import TCPLite
@@ -25,24 +27,45 @@ struct FirmwareStage: TurnStage, ~Copyable {
   /// The uplink and the host port, as the poll loop numbers them.
   static let uplink = 0
   static let host = 1
-  private static let echoTag: UInt32 = 7
+  static let echoTag: UInt32 = 7
+  static let mqttTag: UInt32 = 1883
 
-  private var stack: TCPStack
+  var stack: TCPStack
+  var workerLink: WorkerLink
+  var offload: MQTTOffload<TCPStack, DPULink>
   private var echo = EchoService()
   private var stations = StationTable()
   private let counters = Counters<StageCounter>()
   private let portCount: Int
+  let core: Int
+  private let mailbox: CoreMailbox
 
-  init(stack: consuming TCPStack, echoPort: UInt16?, portCount: Int) {
+  init(
+    stack: consuming TCPStack, offload: consuming MQTTOffload<TCPStack, DPULink>,
+    link: consuming WorkerLink, echoPort: UInt16?, portCount: Int, core: Int,
+    mailbox: CoreMailbox
+  ) {
     self.stack = stack
+    self.offload = offload
+    workerLink = link
     self.portCount = portCount
+    self.core = core
+    self.mailbox = mailbox
     if let echoPort {
       let listens = self.stack.listen(echoPort, tag: Self.echoTag)
       invariant(listens, "the echo service's port is taken")
     }
   }
 
-  var nextDeadline: Instant? { stack.nextDeadline }
+  /// For statistics; may be kept by another thread.
+  var reader: CounterReader { counters.reader }
+
+  var nextDeadline: Instant? {
+    var next = stack.nextDeadline ?? .distantFuture
+    if let deadline = offload.nextDeadline { next = min(next, deadline) }
+    if let deadline = workerLink.link.nextDeadline { next = min(next, deadline) }
+    return next
+  }
 
   mutating func receive<Device: FrameDevice & ~Copyable>(
     _ burst: inout Burst, from port: Int, through ports: inout Ports<Device>, now: Instant
@@ -74,11 +97,19 @@ struct FirmwareStage: TurnStage, ~Copyable {
     through ports: inout Ports<Device>, now: Instant
   ) -> Bool {
     var worked = false
+    workerLink.beginTurn(now: now)
     while let event = stack.nextEvent() {
       worked = true
-      echo.handle(event, stack: &stack)
+      if event.tag == Self.mqttTag {
+        offload.handle(event, stack: &stack, link: &workerLink.link, now: now)
+      } else {
+        echo.handle(event, stack: &stack)
+      }
     }
+    offload.pump(stack: &stack, link: &workerLink.link, now: now)
     stack.advance(now: now)
+    workerLink.finishTurn(now: now)
+    if mailbox.isAsked { answer(mailbox, now: now) }
     return transmit(through: &ports, now: now) > 0 || worked
   }
 

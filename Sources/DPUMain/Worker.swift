@@ -2,7 +2,10 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import HostLink
+import MQTTOffload
 import PollLoop
+import TCPLite
 
 /// The thread under a poll loop: DPDK's clock, and Linux for waiting.
 struct WorkerHost: LoopHost, ~Copyable {
@@ -18,10 +21,24 @@ struct Worker: ~Copyable {
   var loop: PollLoop<DPDKDevice, FirmwareStage>
   private var host = WorkerHost()
   private let idle: IdlePolicy
+  private let mailbox: CoreMailbox
 
-  init(loop: consuming PollLoop<DPDKDevice, FirmwareStage>, idle: IdlePolicy) {
+  init(
+    loop: consuming PollLoop<DPDKDevice, FirmwareStage>, idle: IdlePolicy, mailbox: CoreMailbox
+  ) {
     self.loop = loop
     self.idle = idle
+    self.mailbox = mailbox
+  }
+
+  /// For the control thread.
+  var handle: CoreHandle {
+    CoreHandle(
+      core: loop.stage.core, mailbox: mailbox, loop: loop.reader, stage: loop.stage.reader,
+      tcp: loop.stage.stack.counters.reader, mqtt: loop.stage.offload.counters,
+      link: loop.stage.workerLink.link.counters,
+      ports: (0..<loop.ports.count).map { loop.ports.reader(port: $0) },
+      blockSize: loop.stage.stack.pool.blockSize, blockCount: loop.stage.stack.pool.capacity)
   }
 
   mutating func run() {

@@ -38,7 +38,7 @@ package struct OffloadEngine<
   var flushNumber: UInt32 = 0
   var isFlushing = false
   var wantsFlush = false
-  var isStalled = false
+  package var isStalled = false
   /// Connections whose subscriptions are not known: nothing is consumed while there is one.
   var opaqueCount = 0
   var sessionCount = 0

@@ -7,6 +7,20 @@ package enum ConnectionState: UInt8, BitwiseCopyable, Sendable {
   case synReceived, established, finWait1, finWait2, closeWait, closing, lastAck
   /// Over; the application has not yet taken its `.closed` event.
   case closed
+
+  /// As RFC 9293 section 3.3.2 writes it.
+  package var name: StaticString {
+    switch self {
+    case .synReceived: "SYN-RECEIVED"
+    case .established: "ESTABLISHED"
+    case .finWait1: "FIN-WAIT-1"
+    case .finWait2: "FIN-WAIT-2"
+    case .closeWait: "CLOSE-WAIT"
+    case .closing: "CLOSING"
+    case .lastAck: "LAST-ACK"
+    case .closed: "CLOSED"
+    }
+  }
 }
 
 /// Everything known about one connection: a plain record in a slab.

@@ -20,6 +20,8 @@ struct cdpdk_frame {
 // a program name. The calling thread keeps the cores it may run on. Call once.
 int cdpdk_start(const void *arguments, uint32_t size);
 void cdpdk_stop(void);
+// DPDK's name and version.
+const char *cdpdk_version(void);
 // What failed last, in words. Start-up is single-threaded, so one text is enough.
 const char *cdpdk_failure(void);
 

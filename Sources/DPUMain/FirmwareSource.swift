@@ -1,0 +1,235 @@
+import CLinux
+import ControlPlane
+import DPDKPort
+import DPUCore
+import HostLink
+import MQTTOffload
+import PollLoop
+import TCPLite
+
+/// The firmware as the control plane sees it.
+final class FirmwareSource: ControlSource, @unchecked Sendable {
+  private let configuration: Configuration
+  private let portPlan: [Configuration.Port]
+  private let dpdkPorts: [DPDKPort]
+  private let bufferPools: [DPDKPool]
+  private let handles: [CoreHandle]
+  private let started: Instant
+
+  init(
+    _ configuration: Configuration, plan: [Configuration.Port], ports: [DPDKPort],
+    pools: [DPDKPool], cores: [CoreHandle]
+  ) {
+    self.configuration = configuration
+    portPlan = plan
+    dpdkPorts = ports
+    bufferPools = pools
+    handles = cores
+    started = DPDK.now
+  }
+
+  var version: VersionRow {
+    #if arch(arm64)
+      let architecture: StaticString = "aarch64"
+    #else
+      let architecture: StaticString = "x86_64"
+    #endif
+    return VersionRow(
+      version: Firmware.version, architecture: architecture, dpdk: Text(bytes: DPDK.version))
+  }
+
+  var uptime: Interval { DPDK.now - started }
+
+  func shutdown() { clinux_request_stop() }
+
+  // MARK: System
+
+  func health() -> [HealthCheck] {
+    var checks: [HealthCheck] = []
+    for row in ports() {
+      checks.append(
+        HealthCheck(
+          name: "port \(row.name)", isGood: row.isLinkUp,
+          detail: row.isLinkUp ? "link up" : "link down"))
+    }
+    for core in handles {
+      let link = try? linkState(of: core)
+      checks.append(
+        HealthCheck(
+          name: "core \(core.core)", isGood: link != nil,
+          detail: link != nil ? "answers" : "does not answer"))
+      guard let link else { continue }
+      checks.append(
+        HealthCheck(
+          name: "broker link of core \(core.core)", isGood: link.isUp && !link.isStalled,
+          detail: !link.isUp ? "no broker attached" : link.isStalled ? "stalled" : "up"))
+    }
+    return checks
+  }
+
+  func ports() -> [PortRow] {
+    portPlan.indices.map { index in
+      let plan = portPlan[index]
+      guard let info = try? dpdkPorts[index].describe() else {
+        return PortRow(name: plan.name, role: plan.role, device: plan.device, driver: "gone")
+      }
+      var row = PortRow(
+        name: plan.name, role: plan.role, device: plan.device, driver: Text(bytes: info.driver))
+      row.mac = HardwareAddress(rawValue: info.hardwareAddress)
+      row.mtu = info.mtu
+      row.queues = info.queues
+      row.isLinkUp = info.isUp
+      row.speedMegabits = info.megabitsPerSecond
+      for core in handles {
+        let counters = core.ports[index]
+        row.receivedPackets += counters.value(PortCounter.framesReceived)
+        row.receivedBytes += counters.value(PortCounter.bytesReceived)
+        row.sentPackets += counters.value(PortCounter.framesTransmitted)
+        row.sentBytes += counters.value(PortCounter.bytesTransmitted)
+        row.withoutBuffer += counters.value(PortCounter.droppedNoBuffer)
+        row.sendErrors += counters.value(PortCounter.droppedTransmitQueueFull)
+      }
+      if let statistics = try? dpdkPorts[index].statistics() {
+        row.missedPackets = statistics.missed
+        row.receiveErrors = statistics.receiveErrors
+        row.sendErrors += statistics.transmitErrors
+        row.withoutBuffer += statistics.noBuffer
+      }
+      return row
+    }
+  }
+
+  func cores() -> [CoreRow] {
+    // The loop keeps nanoseconds, so a cycle of these rows is one nanosecond.
+    handles.map {
+      CoreRow(
+        core: $0.core, turns: $0.loop.value(LoopCounter.turns),
+        busyCycles: $0.loop.value(LoopCounter.busyNanoseconds),
+        idleCycles: $0.loop.value(LoopCounter.idleNanoseconds), cyclesPerSecond: 1_000_000_000)
+    }
+  }
+
+  func pools() -> [PoolRow] {
+    var rows: [PoolRow] = []
+    for (index, core) in handles.enumerated() {
+      rows.append(
+        PoolRow(
+          name: "packet buffers", core: core.core, pieceBytes: configuration.mtu,
+          capacity: FirmwareLimits.framesPerWorker, free: bufferPools[index].available, lowWater: nil))
+      guard let state = try? linkState(of: core) else { continue }
+      rows.append(
+        PoolRow(
+          name: "payload blocks", core: core.core, pieceBytes: core.blockSize,
+          capacity: core.blockCount, free: state.freeBlocks, lowWater: state.lowWaterBlocks))
+    }
+    return rows
+  }
+
+  func counters(_ group: CounterGroup) -> [CoreCounters] {
+    handles.flatMap { core -> [CoreCounters] in
+      switch group {
+      case .core:
+        [
+          CoreCounters(core: core.core, LoopCounter.self, core.loop),
+          CoreCounters(core: core.core, StageCounter.self, core.stage),
+        ]
+      case .tcp: [CoreCounters(core: core.core, TCPCounter.self, core.tcp)]
+      case .mqtt: [CoreCounters(core: core.core, MQTTCounter.self, core.mqtt)]
+      case .link: [CoreCounters(core: core.core, LinkCounter.self, core.link)]
+      }
+    }
+  }
+
+  // MARK: Listings
+
+  func tcpConnections(offset: Int, limit: Int) throws(ControlFailure) -> Page<ConnectionRow> {
+    try page(offset, limit, { .connections(offset: $0, limit: $1) }) { $0.connections[$1] }
+  }
+
+  func mqttClients(offset: Int, limit: Int) throws(ControlFailure) -> Page<MQTTClientRow> {
+    try page(offset, limit, { .clients(offset: $0, limit: $1) }) { $0.clients[$1] }
+  }
+
+  /// The rows of all cores as one list, fetched in answers that fit the box.
+  private func page<Row>(
+    _ offset: Int, _ limit: Int, _ question: (Int, Int) -> CoreQuestion,
+    _ row: (borrowing CoreMailbox.Contents, Int) -> Row
+  ) throws(ControlFailure) -> Page<Row> {
+    var page = Page<Row>(rows: [], total: 0)
+    for core in handles {
+      var next = max(0, offset - page.total)
+      var total = 0
+      repeat {
+        let wanted = min(limit - page.rows.count, FirmwareLimits.rowsPerAnswer)
+        let answer = try core.ask({ $0.question = question(next, wanted) }) { contents in
+          (rows: (0..<contents.count).map { row(contents, $0) }, total: contents.total)
+        }
+        page.rows += answer.rows
+        total = answer.total
+        next += answer.rows.count
+        if answer.rows.isEmpty { break }
+      } while page.rows.count < limit && next < total
+      page.total += total
+    }
+    return page
+  }
+
+  // MARK: MQTT
+
+  func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
+    guard topic.bytes.count <= FirmwareLimits.topicBytes,
+      (client?.bytes.count ?? 0) <= FirmwareLimits.topicBytes
+    else { throw .unavailable("topic or client longer than a question may be") }
+    for core in handles {
+      let answer = try core.ask({ contents in
+        contents.question = .explain(anyClient: client == nil)
+        contents.topicCount = topic.copy(into: &contents.topic)
+        contents.clientCount = client?.copy(into: &contents.client) ?? 0
+      }) { contents in
+        var result = ExplainResult(
+          decision: contents.explanation.decision, reason: contents.explanation.reason,
+          isCertified: contents.explanation.isCertified,
+          verdict: contents.explanation.verdict,
+          verdictAge: contents.explanation.verdictAge,
+          generation: contents.explanation.generation,
+          matchingSubscriptions: contents.explanation.matchingSubscriptions)
+        result.receivers = (0..<contents.count).map { contents.receivers[$0] }
+        return (result: result, found: contents.explanation.clientFound)
+      }
+      if answer.found { return answer.result }
+    }
+    throw .notFound("no client with this identifier is connected through the DPU")
+  }
+
+  func links() throws(ControlFailure) -> [LinkRow] {
+    var rows: [LinkRow] = []
+    for core in handles {
+      let state = try linkState(of: core)
+      let flags = CertificateFlags(rawValue: state.certificate)
+      var row = LinkRow(
+        core: core.core, isUp: state.isUp, isStalled: state.isStalled,
+        isCertified: state.isUp && flags == .certified)
+      if flags.contains(.kernelConnection) { row.objections.append("kernelConnection") }
+      if flags.contains(.outgoingConnection) { row.objections.append("outgoingConnection") }
+      if flags.contains(.otherListener) { row.objections.append("otherListener") }
+      for index in 0..<state.listenerCount { row.listeners.append(state.listeners[index]) }
+      row.channels = state.channels
+      rows.append(row)
+    }
+    return rows
+  }
+
+  private func linkState(
+    of core: CoreHandle
+  ) throws(ControlFailure) -> CoreMailbox.LinkState {
+    try core.ask({ $0.question = .link }) { $0.link }
+  }
+}
+
+extension Text {
+  /// Copies the text to the start of `bytes`, which must be long enough. Returns its length.
+  fileprivate func copy(into target: inout FixedArray<UInt8>) -> Int {
+    for index in bytes.indices { target[index] = bytes[index] }
+    return bytes.count
+  }
+}
