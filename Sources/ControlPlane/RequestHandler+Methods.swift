@@ -65,7 +65,7 @@ extension RequestHandler {
 
   private func writeHealth(to json: inout JSONWriter) {
     let checks = source.health()
-    let isGood = checks.allSatisfy(\.isGood)
+    let isGood = checks.allSatisfy { $0.isGood }
     json.member("status", string: isGood ? "ok" : "degraded")
     json.key("checks")
     json.beginArray()

@@ -163,7 +163,7 @@ package struct CoreCounters: Sendable {
 
   package init<Key: CounterKey>(core: Int, _: Key.Type, _ reader: CounterReader) {
     self.core = core
-    names = Key.allCases.map(\.name)
+    names = Key.allCases.map { $0.name }
     self.reader = reader
   }
 }

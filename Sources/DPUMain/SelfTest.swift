@@ -2,6 +2,7 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import MQTTOffload
 import PacketWire
 import PollLoop
 import TCPLite
@@ -71,9 +72,16 @@ struct SelfTest: ~Copyable {
     configuration.connectionsMax = 64
     configuration.blockCount = 256
     configuration.entriesMax = 1_024
+    // No broker: the offload is there and idle, as in a firmware whose broker is down.
+    var offload = OffloadConfiguration(keys: (1, 2))
+    offload.connectionsMax = configuration.connectionsMax
+    offload.blockSize = configuration.blockSize
+    let link = HostLinkMailbox(listenerBell: -1, workerBell: -1)
     let stage = FirmwareStage(
       stack: TCPStack(configuration: configuration, now: DPDK.now),
-      echoPort: SelfTestClient.serverPort, portCount: 1)
+      offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: DPDK.now),
+      link: WorkerLink(link, channelsMax: configuration.connectionsMax),
+      echoPort: SelfTestClient.serverPort, portCount: 1, core: 0, mailbox: CoreMailbox())
     return Loop(device: device, stage: stage)
   }
 
