@@ -78,7 +78,7 @@ if $quick; then
   step end-to-end scripts/endtoend.sh quick
 else
   step build-arm64 scripts/build.sh arm64
-  step smoke-arm64 scripts/smoke.sh
+  step smoke-arm64 cross/smoke.sh
   step end-to-end scripts/endtoend.sh
 fi
 echo "$passed passed, $failed failed"
