@@ -10,6 +10,7 @@ struct Attachment: ~Copyable {
   /// Workers with rings, 0 until the greeting came.
   private(set) var count = 0
   private var endpoints: UnsafeMutablePointer<LinkEndpoint>?
+  private var made = 0
   private var rings = FixedArray(repeating: Ring(), count: HostLinkLimits.workersMax)
 
   struct Ring: BitwiseCopyable {
@@ -42,24 +43,31 @@ struct Attachment: ~Copyable {
   /// Begins on rings that are mapped; each end says HELLO.
   mutating func open(_ newRings: borrowing FixedArray<Ring>, _ hello: Hello, now: Instant) {
     let workers = Int(hello.workers)
-    let fresh = UnsafeMutablePointer<LinkEndpoint>.allocate(capacity: workers)
+    prepareEndpoints(workers, channelsMax: Int(hello.channels))
     for worker in 0..<workers {
       rings[worker] = newRings[worker]
-      unsafe (fresh + worker).initialize(
-        to: LinkEndpoint(role: .shim, channelsMax: Int(hello.channels)))
-      unsafe fresh[worker].attach(
+      unsafe endpoints![worker].attach(
         rings[worker].memory, generation: hello.generation, now: now)
     }
-    unsafe endpoints = fresh
     count = workers
+  }
+
+  /// The endpoints of the last firmware serve the next, which is mostly the same one restarted.
+  private mutating func prepareEndpoints(_ workers: Int, channelsMax: Int) {
+    if unsafe made == workers && endpoints![0].channelsMax == channelsMax { return }
+    unsafe endpoints?.deinitialize(count: made)
+    unsafe endpoints?.deallocate()
+    unsafe endpoints = .allocate(capacity: workers)
+    for worker in 0..<workers {
+      unsafe (endpoints! + worker).initialize(
+        to: LinkEndpoint(role: .shim, channelsMax: channelsMax))
+    }
+    made = workers
   }
 
   /// Lets go of the rings; their descriptors and memory are the caller's to free.
   mutating func closeRings() {
-    guard let old = unsafe endpoints else { return }
-    unsafe old.deinitialize(count: count)
-    unsafe old.deallocate()
-    unsafe endpoints = nil
+    for worker in 0..<count { self[worker].detach() }
     count = 0
   }
 

@@ -204,9 +204,16 @@ struct Helper: ~Copyable {
 
   /// The broker ends: forward what it still wrote, then let it go on.
   private mutating func finishProcess() {
-    while takeKernelEvents(timeout: 0) {}
-    serveWaiting()
-    for worker in 0..<attachment.count { attachment.finishTurn(worker) }
+    let deadline = Self.now + .milliseconds(UInt64(ShimLimits.exitMilliseconds))
+    var timeout: Int32 = 0
+    repeat {
+      while takeKernelEvents(timeout: timeout) {}
+      takeFrames()
+      serveWaiting()
+      finishTurns(now: Self.now)
+      timeout = ShimLimits.fullRingMilliseconds
+      // A full ring or a client that reads slowly.
+    } while (firstWaiting != .none || starvedCount > 0) && Self.now < deadline
     clinux_link_eventfd_ring(broker.locked { $0.drained })
     isFinished = true
   }
