@@ -17,6 +17,7 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private var clients: [ControlClient?]
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   private var isStopping = false
+  private var hasNewcomers = false
 
   package init(
     _ listener: ControlListener, source: Source, patience: Patience = Patience()
@@ -72,6 +73,8 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
         if serve(slot) { hasWork = true }
       }
       closeLate()
+      // Last, so that who left has made room for who comes.
+      if hasNewcomers { accept() }
     }
     for slot in clients.indices { close(slot) }
   }
@@ -79,35 +82,48 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private func handle(_ event: clinux_control_event) {
     switch event.token {
     case Token.bell: isStopping = true
-    case Token.listener: accept()
+    case Token.listener: hasNewcomers = true
     default:
       // An event closes no client but its own, so this is the one that was meant.
       receive(Int(event.token))
     }
   }
 
+  /// Gives newcomers the free slots, or refuses one when there is none. The others wait a round:
+  /// who left before they came must have been noticed.
   private func accept() {
-    while true {
-      var user: UInt32 = 0
-      let descriptor = unsafe clinux_control_accept(listener.descriptor, &user)
-      guard descriptor >= 0 else { return }
-      let caller = Caller(mayWrite: user == 0 || user == clinux_control_user())
-      var client = ControlClient(descriptor: descriptor, caller: caller)
-      guard let slot = clients.firstIndex(where: { $0 == nil }),
-        clinux_control_watch(
-          poller, descriptor, clinux_control_readable.rawValue, UInt64(slot)) == 0
-      else {
-        client.send(
-          handler.complaint(
-            RPCError(.tooManyConnections, "\(Limits.clients) connections are open already")),
-          now: now)
-        _ = client.flush(now: now)
-        clinux_control_close(descriptor)
+    hasNewcomers = false
+    guard clients.contains(where: { $0 == nil }) else {
+      if let client = nextNewcomer() { turnAway(client) }
+      return
+    }
+    for slot in clients.indices where clients[slot] == nil {
+      guard let client = nextNewcomer() else { return }
+      let readable = clinux_control_readable.rawValue
+      guard clinux_control_watch(poller, client.descriptor, readable, UInt64(slot)) == 0 else {
+        turnAway(client)
         continue
       }
       handler.counters.increment(.connections)
       clients[slot] = client
     }
+  }
+
+  private func nextNewcomer() -> ControlClient? {
+    var user: UInt32 = 0
+    let descriptor = unsafe clinux_control_accept(listener.descriptor, &user)
+    guard descriptor >= 0 else { return nil }
+    return ControlClient(
+      descriptor: descriptor, caller: Caller(mayWrite: user == 0 || user == clinux_control_user()))
+  }
+
+  private func turnAway(_ newcomer: ControlClient) {
+    var client = newcomer
+    let error = RPCError(
+      .tooManyConnections, "\(Limits.clients) connections are open already")
+    client.send(handler.complaint(error), now: now)
+    _ = client.flush(now: now)
+    clinux_control_close(client.descriptor)
   }
 
   private func receive(_ slot: Int) {

@@ -47,11 +47,13 @@ package enum Method: CaseIterable, Sendable {
     }
   }
 
-  package var parameters: [Parameter] {
+  /// A question and not a list: of two constant arrays in one function Embedded Swift 6.3.1 may
+  /// link the wrong one, because each module that inlines the function numbers them anew.
+  func takes(_ parameter: Parameter) -> Bool {
     switch self {
-    case .tcpList, .mqttClients: [.offset, .limit]
-    case .mqttExplain: [.topic, .client]
-    default: []
+    case .tcpList, .mqttClients: parameter == .offset || parameter == .limit
+    case .mqttExplain: parameter == .topic || parameter == .client
+    default: false
     }
   }
 

@@ -35,7 +35,8 @@ struct Parameters {
         case .client: client = try member.field.text(maximumBytes: 65_535)
         }
       }
-      for parameter in method.parameters where parameter.isRequired && !given.contains(parameter) {
+      for parameter in Parameter.allCases
+      where method.takes(parameter) && parameter.isRequired && !given.contains(parameter) {
         let path = field?.path ?? JSONPath()
         throw JSONField.Problem(path: path, message: "has no parameter \"\(parameter.name)\"")
       }
@@ -54,7 +55,7 @@ struct Parameters {
     _ member: JSONField.Member, of method: Method
   ) throws(JSONField.Problem) -> Parameter {
     var known = Text()
-    for parameter in method.parameters {
+    for parameter in Parameter.allCases where method.takes(parameter) {
       if member.key == Text(stringLiteral: parameter.name) { return parameter }
       if !known.isEmpty { known.append(", " as StaticString) }
       known.append(parameter.name)

@@ -44,7 +44,7 @@ extension RequestHandler {
       json.member("write", method.isWrite)
       json.key("parameters")
       json.beginArray()
-      for parameter in method.parameters {
+      for parameter in Parameter.allCases where method.takes(parameter) {
         json.beginObject()
         json.member("name", string: parameter.name)
         json.member("required", parameter.isRequired)

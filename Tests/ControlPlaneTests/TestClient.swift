@@ -7,7 +7,8 @@ final class TestClient {
 
   /// Nil when nobody listens.
   init?(_ path: String) {
-    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    // Not to be inherited by the programs that other tests run.
+    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard withSocketAddress(path, { connect(descriptor, $0, $1) }) == 0 else { return nil }
     var timeout = timeval(tv_sec: 10, tv_usec: 0)
     setsockopt(
