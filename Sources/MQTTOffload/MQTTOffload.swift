@@ -75,6 +75,13 @@ package struct MQTTOffload<
     engine.flush(&link)
   }
 
+  /// What would become of a QoS 0 message to `topic` now, and who would get it.
+  package mutating func explain(
+    publisher: SlabHandle?, topic: RawSpan, link: borrowing Link, now: Instant
+  ) -> Explanation {
+    engine.explain(publisher, topic, &bench, link, now)
+  }
+
   private mutating func progress(
     _ i: UInt32, _ stack: inout Transport, _ link: inout Link, _ now: Instant
   ) {

@@ -37,6 +37,8 @@ package struct OffloadConfiguration: BitwiseCopyable, Sendable {
   /// Size of the transport's blocks.
   package var blockSize = 2_048
 
+  /// Larger PUBLISH packets are left to the broker; at most `OffloadLimits.packetBytesMax`.
+  package var messageBytesMax = OffloadLimits.packetBytesMax
   package var verdictLifetime = Interval.seconds(5)
   /// How long a message may wait in front of the offload for an earlier one to leave the broker.
   package var holdMax = Interval.milliseconds(100)

@@ -195,6 +195,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
         truncatingIfNeeded: view.properties.integer(.topicAliasMaximum) ?? 0)
       if let name = view.properties.value(.assignedClientIdentifier) {
         sessions[i].clientHash = hash(name)
+        names[i] = ClientName(name)
       }
     }
     if !sessions[i].isRaw { beginSubscriptions(i, sessionPresent: view.sessionPresent) }

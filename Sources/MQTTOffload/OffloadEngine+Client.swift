@@ -163,6 +163,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
       sessions[i].keepAliveSeconds = view.keepAliveSeconds
       let name = view.clientIdentifier
       sessions[i].clientHash = name.byteCount == 0 ? 0 : hash(name)
+      names[i] = ClientName(name)
       if view.version == .v5 {
         sessions[i].isPersistent = view.properties.integer(.sessionExpiryInterval) ?? 0 > 0
         sessions[i].maximumPacketSize = view.properties.integer(.maximumPacketSize) ?? .max

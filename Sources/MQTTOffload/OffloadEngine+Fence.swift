@@ -83,6 +83,12 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     while let i = inFlush.popFirst() { fenceFell(i) }
   }
 
+  /// Behind what has been relayed by the next packet boundary. One that is up is followed by
+  /// another if need be.
+  mutating func wantFence(_ i: UInt32) {
+    if sessions[i].fence.state == .down { sessions[i].fence.isWanted = true }
+  }
+
   private mutating func fenceFell(_ i: UInt32) {
     counters.increment(.fencesFallen)
     sessions[i].fence.state = .down
@@ -90,7 +96,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     if sessions[i].fence.learnings > 0 { concludeLearnings(i) }
     // Somebody still waits for a message that was relayed behind the PINGREQ.
     if sessions[i].fence.isDirty, sessions[i].hold.isWaiting || sessions[i].fence.learnings > 0 {
-      sessions[i].fence.isWanted = true
+      wantFence(i)
     }
     ready.insert(i)
   }

@@ -53,7 +53,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
       learnings[k] = learning
       learningCount += 1
       sessions[i].fence.learnings += 1
-      sessions[i].fence.isWanted = true
+      wantFence(i)
       counters.increment(.learningsStarted)
       return nil
     }

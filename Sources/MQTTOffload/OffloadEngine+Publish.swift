@@ -101,11 +101,16 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
 
   // MARK: The rules
 
-  /// What forbids consuming for the session or as a whole, whatever the message.
+  /// What forbids consuming for the session or for everybody, whatever the message.
   func standingRule(_ i: UInt32, _ link: borrowing Link) -> MQTTCounter? {
-    if configuration.consume == .off { return .relayedOff }
     if sessions[i].phase != .connected || sessions[i].isRaw { return .relayedNotConnected }
     if sessions[i].isReauthenticating { return .relayedReauthentication }
+    return generalRule(link)
+  }
+
+  /// What forbids consuming for everybody.
+  func generalRule(_ link: borrowing Link) -> MQTTCounter? {
+    if configuration.consume == .off { return .relayedOff }
     if isStalled { return .relayedLinkStalled }
     if !link.certified { return .relayedNotCertified }
     if opaqueCount > 0 { return .relayedOpaqueSession }
@@ -133,6 +138,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     }
     if view.qos != .atMostOnce || view.isDuplicate { return .relay(.relayedQoS) }
     if view.retain { return .relay(.relayedRetained) }
+    if view.totalLength > configuration.messageBytesMax { return .relay(.relayedTooLarge) }
     if let reason = standingRule(i, link) { return .relay(reason) }
     if let reason = receiversRule(i, topic, &bench) { return .relay(reason) }
 
@@ -148,7 +154,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     // What is consumed must not overtake anything; what is watched, not mix with its own kind.
     let fence = sessions[i].fence
     if finding == .same ? fence.isDirty : fence.relayedUnwatched > fence.clear {
-      sessions[i].fence.isWanted = true
+      wantFence(i)
       return hold(i, .relayedFence, now)
     }
     switch surveyReceivers(view.totalLength + topic.byteCount, stack, now) {

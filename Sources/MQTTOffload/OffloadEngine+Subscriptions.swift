@@ -137,6 +137,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
       switch trie.insert(filter: plain, subscriber: identity.trieNumber, value: value) {
       case .inserted:
         counters.increment(.subscriptionsAdded)
+        subscribers[subscriber].subscriptions += 1
         return true
       case .replaced: return true
       case .invalid: return false
@@ -163,6 +164,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
         let identity = SubscriberIdentity(index: subscriber, isShared: false)
         if trie.remove(filter: filter, subscriber: identity.trieNumber) {
           counters.increment(.subscriptionsRemoved)
+          subscribers[subscriber].subscriptions -= 1
         }
       }
       index += 1

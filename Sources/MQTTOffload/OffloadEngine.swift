@@ -11,6 +11,8 @@ package struct OffloadEngine<
   package let counters = Counters<MQTTCounter>()
   /// By the slot of the client's connection.
   var sessions: FixedArray<Session>
+  /// Client identifiers, for the operator only.
+  var names: FixedArray<ClientName>
   var subscribers: SubscriberTable
   var trie: TopicTrie
   var kept: ChainStore
@@ -57,6 +59,7 @@ package struct OffloadEngine<
     self.listenerTag = listenerTag
     lastTurn = now
     sessions = FixedArray(repeating: Session(), count: connections)
+    names = FixedArray(repeating: ClientName(), count: connections)
     subscribers = SubscriberTable(capacity: subscriberCount)
     let subscriptions = configuration.subscriptionsMax
     trie = TopicTrie(
@@ -119,6 +122,7 @@ package struct OffloadEngine<
     sessionCount += 1
     let i = connection.index
     sessions[i] = Session()
+    names[i] = ClientName()
     sessions[i].connection = connection
     sessions[i].phase = .connecting
     sessions[i].hasChannel = true

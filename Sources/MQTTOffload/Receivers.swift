@@ -6,6 +6,8 @@ package struct Receiver: BitwiseCopyable {
   var session: UInt32 = .max
   /// 0 when its subscription has none.
   var subscriptionIdentifier: UInt32 = 0
+  /// As the broker granted it.
+  var qos: UInt8 = 0
   /// Which encoding it gets.
   var variant = 0
   /// It lags beyond the grace and gets nothing.
@@ -65,7 +67,8 @@ package struct Receivers: ~Copyable {
       }
       guard sessions[subscriber.session].isReceiver else { continue }
       list[count] = Receiver(
-        session: subscriber.session, subscriptionIdentifier: found.value.identifier)
+        session: subscriber.session, subscriptionIdentifier: found.value.identifier,
+        qos: found.value.qos)
       count += 1
     }
   }

@@ -7,6 +7,8 @@ package struct Subscriber: BitwiseCopyable {
   var clientHash: UInt64 = 0
   /// Changes whenever its subscriptions or its connection do, and is never used twice.
   var epoch: UInt64 = 0
+  /// In the trie, its shared ones included.
+  var subscriptions = 0
   /// The last match that met it.
   var match: UInt64 = 0
   /// Neighbours in the list of those away, oldest first.

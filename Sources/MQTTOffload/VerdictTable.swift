@@ -34,12 +34,18 @@ package struct VerdictTable: ~Copyable {
   }
 
   /// The verdict for `key` and exactly these receivers, nil when there is none that is valid.
-  @inline(__always)
   func find(_ key: UInt64, receivers: UInt64, now: Instant) -> Verdict? {
-    let first = Int(key & mask) * Self.ways
-    for i in first..<first + Self.ways where slots[i].key == key {
-      return slots[i].receivers == receivers && now < slots[i].expires ? slots[i] : nil
+    guard let known = lookUp(key), known.receivers == receivers, now < known.expires else {
+      return nil
     }
+    return known
+  }
+
+  /// What is remembered of `key`, valid or not.
+  @inline(__always)
+  func lookUp(_ key: UInt64) -> Verdict? {
+    let first = Int(key & mask) * Self.ways
+    for i in first..<first + Self.ways where slots[i].key == key { return slots[i] }
     return nil
   }
 

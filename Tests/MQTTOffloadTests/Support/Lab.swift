@@ -143,6 +143,7 @@ final class Client {
     return packets
   }
 
+  @discardableResult
   func messages() -> [Message] { packets().compactMap { Message($0, version: version) } }
 
   var isGone: Bool { lab.stack.connections[connection.index]?.handle != connection }

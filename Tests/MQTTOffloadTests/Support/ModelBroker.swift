@@ -51,35 +51,15 @@ final class ModelBroker {
   /// Handles one packet of the channel, if there is one. Returns whether it did anything.
   func step(_ channel: Channel) -> Bool {
     write(channel)
-    guard !channel.isClosed, let packet = Packet.split(channel.input).first else {
-      if channel.inputEnded, !channel.isClosed {
-        close(channel)
-        return true
-      }
-      return false
-    }
-    guard isWhole(packet) else {
-      if channel.inputEnded {
-        close(channel)
-        return true
-      }
-      return false
+    guard !channel.isClosed else { return false }
+    guard let packet = Packet.first(of: channel.input) else {
+      if channel.inputEnded { close(channel) }
+      return channel.inputEnded
     }
     channel.input.removeFirst(packet.count)
     channel.seen.append(packet)
     handle(channel, packet)
     return true
-  }
-
-  private func isWhole(_ packet: [UInt8]) -> Bool {
-    var length = 0
-    var at = 1
-    while at < min(packet.count, 5) {
-      length |= Int(packet[at] & 0x7f) << (7 * (at - 1))
-      at += 1
-      if packet[at - 1] & 0x80 == 0 { return packet.count == at + length }
-    }
-    return false
   }
 
   private func handle(_ channel: Channel, _ packet: [UInt8]) {

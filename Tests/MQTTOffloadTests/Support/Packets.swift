@@ -71,6 +71,20 @@ enum Packet {
   static let pingresp: [UInt8] = [0xd0, 0]
   static let disconnect: [UInt8] = [0xe0, 0]
 
+  /// The whole packet at the front; nil when there is none.
+  static func first(of bytes: [UInt8]) -> [UInt8]? {
+    var length = 0
+    var at = 1
+    while at < min(bytes.count, 5) {
+      length |= Int(bytes[at] & 0x7f) << (7 * (at - 1))
+      at += 1
+      if bytes[at - 1] & 0x80 == 0 {
+        return bytes.count >= at + length ? Array(bytes[..<(at + length)]) : nil
+      }
+    }
+    return nil
+  }
+
   /// Splits a stream into whole packets; what is left over is a packet that is not whole.
   static func split(_ bytes: [UInt8]) -> [[UInt8]] {
     var packets: [[UInt8]] = []
