@@ -42,9 +42,19 @@ package enum TopicSyntax {
   }
 
   package static func containsWildcard(_ name: RawSpan) -> Bool {
-    for i in 0..<name.byteCount {
+    let count = name.byteCount
+    var i = 0
+    while count - i >= 8 {
+      let word = name.leUInt64(at: i)
+      let isSingle = (word ^ (0x0101_0101_0101_0101 &* UInt64(singleLevel))).hasZeroByte
+      let isMulti = (word ^ (0x0101_0101_0101_0101 &* UInt64(multiLevel))).hasZeroByte
+      if isSingle || isMulti { return true }
+      i += 8
+    }
+    while i < count {
       let byte = name.byte(at: i)
       if byte == singleLevel || byte == multiLevel { return true }
+      i += 1
     }
     return false
   }

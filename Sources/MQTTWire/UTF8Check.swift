@@ -56,12 +56,13 @@ package enum UTF8Check {
   }
 }
 
+/// Eight bytes at once.
 extension UInt64 {
   @inline(__always)
-  fileprivate var isASCII: Bool { self & 0x8080_8080_8080_8080 == 0 }
+  var isASCII: Bool { self & 0x8080_8080_8080_8080 == 0 }
   /// Whether one of the eight bytes is zero (Mycroft's test).
   @inline(__always)
-  fileprivate var hasZeroByte: Bool {
+  var hasZeroByte: Bool {
     (self &- 0x0101_0101_0101_0101) & ~self & 0x8080_8080_8080_8080 != 0
   }
 }

@@ -90,4 +90,22 @@ import Testing
       }
     }
   }
+
+  @Test(arguments: [UInt8(ascii: "+"), UInt8(ascii: "#")])
+  func findsAWildcardAtEveryPlaceOfAName(wildcard: UInt8) {
+    for count in 1...40 {
+      // Neighbours of the wildcards in value, which a search by words could mistake.
+      for other in [wildcard - 1, wildcard + 1] {
+        var name = [UInt8](repeating: other, count: count)
+        let clean = TopicSyntax.nameFailure(name.span.bytes)
+        #expect(clean == nil)
+        for place in 0..<count {
+          name[place] = wildcard
+          let failure = TopicSyntax.nameFailure(name.span.bytes)
+          #expect(failure == .topicWildcard)
+          name[place] = other
+        }
+      }
+    }
+  }
 }

@@ -59,4 +59,15 @@ import Testing
       of: packet("3007 '' 03 230001 68"), .v5, to: .v5, [], expiry: nil, topic: "long/name")
     #expect(bytes == packet("300d 'long/name' 00 68"))
   }
+
+  /// What mosquitto 2.0.11 wrote to a 5.0 subscriber with identifier 200 for this message.
+  @Test func theCopyIsTheOneThatMosquittoWrites() throws {
+    let published = packet(
+      "3025 'x/y' 1c 230007 26 'a' 'b' 02 0000003c 03 't' 26 'a' 'c' 0101 706179")
+    let bytes = try copy(of: published, .v5, to: .v5, [200], expiry: 60)
+    #expect(
+      bytes
+        == packet(
+          "3025 'x/y' 1c 0bc801 26 'a' 'b' 03 't' 26 'a' 'c' 0101 02 0000003c 706179"))
+  }
 }
