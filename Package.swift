@@ -145,8 +145,6 @@ if Context.environment["DPU_FUZZ"] == "1" {
     fuzzer("rpc", ["ControlPlane"]),
     fuzzer("tcp", ["TCPLite", "PacketWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
-    fuzzer("configuration", ["ControlPlane"]),
-    fuzzer("requests", ["ControlPlane"]),
   ]
 }
 

@@ -12,7 +12,8 @@ package struct JSONPath: Equatable, Sendable {
   func member(_ key: Text, ordinal: Int) -> JSONPath {
     var path = self
     path.text.append(byte: UInt8(ascii: "."))
-    path.text.append(key)
+    // Cut, because a key may be as long as the text it stands in.
+    path.text.append(ShortText(key.span).text)
     path.ordinals.append(ordinal)
     return path
   }

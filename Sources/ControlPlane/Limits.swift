@@ -6,6 +6,10 @@ package enum Limits {
   package static let requestBytes = 1 << 20
   /// A full page of rows takes a quarter of this.
   package static let replyBytes = 4 << 20
+  /// Of a reply, what errors cannot need: after so many bytes a batch may still be refused in full.
+  package static let resultBytes = replyBytes - batchRequests * 4_096
+  /// An `id` or the name of a method. Both come back in errors, six times as long when escaped.
+  package static let identifierBytes = 128
   /// A batch answers in one reply, so it is bounded by what one reply may hold.
   package static let batchRequests = 64
   /// Rows of one listing; a client asks for the next page with `offset`.

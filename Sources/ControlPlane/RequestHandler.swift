@@ -73,9 +73,9 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
       }
       var result = JSONWriter()
       try answer(method, Parameters(request.parameters, of: method), to: &result)
-      guard reply.text.bytes.count + result.text.bytes.count <= Limits.replyBytes else {
+      guard reply.text.bytes.count + result.text.bytes.count <= Limits.resultBytes else {
         throw RPCError(
-          .replyTooLarge, "the reply has more than \(Limits.replyBytes) bytes; ask for less")
+          .replyTooLarge, "the results have more than \(Limits.resultBytes) bytes; ask for less")
       }
       counters.increment(.answered)
       guard id != .absent else { return }
@@ -143,7 +143,7 @@ private struct Request {
           }
           sawVersion = true
         case "method":
-          method = try member.field.text()
+          method = try member.field.text(maximumBytes: Limits.identifierBytes)
           methodPath = member.field.path
         case "params":
           // Section 4.2: parameters are a structured value.
@@ -165,7 +165,13 @@ private struct Request {
     switch field.node.kind {
     case .null: return .null
     case .integer: return .integer(field.node.integer ?? 0)
-    case .string: return .text(field.node.text ?? Text())
+    case .string:
+      // Comes back in the reply, so it counts there.
+      let text = field.node.text ?? Text()
+      guard text.bytes.count <= Limits.identifierBytes else {
+        throw field.problem("must be at most \(Limits.identifierBytes) bytes long")
+      }
+      return .text(text)
     default: throw field.problem("must be a string, an integer or null")
     }
   }

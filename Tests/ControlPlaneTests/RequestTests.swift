@@ -239,8 +239,23 @@ import Testing
     let page = #"{"jsonrpc":"2.0","id":1,"method":"tcp.list","params":{"limit":1000}}"#
     let batch = "[" + Array(repeating: page, count: 64).joined(separator: ",") + "]"
     let reply = Self.reply(to: batch)
-    #expect(reply.utf8.count < Limits.replyBytes + 64 * 256)
+    #expect(reply.utf8.count <= Limits.replyBytes)
     #expect(reply.contains(#""error":{"code":-32005,"#))
+  }
+
+  @Test func errorsDoNotRepeatWhatIsLong() {
+    let long = String(repeating: "\u{7f}", count: 10_000)
+    for request in [
+      #"{"jsonrpc":"2.0","id":"\#(long)","method":"rpc.list"}"#,
+      #"{"jsonrpc":"2.0","id":1,"method":"\#(long)"}"#,
+      #"{"jsonrpc":"2.0","id":1,"method":"rpc.list","\#(long)":1}"#,
+      #"{"jsonrpc":"2.0","id":1,"method":"rpc.list","params":{"\#(long)":1}}"#,
+      "\(long)",
+    ] {
+      let reply = Self.reply(to: request)
+      #expect(reply.contains(#""error":{"code":-32"#))
+      #expect(reply.utf8.count < 4_096)
+    }
   }
 
   @Test func refusalsAreCounted() {
