@@ -13,9 +13,12 @@ package struct ShortText: BitwiseCopyable, Sendable {
 
   package init() {}
 
-  package init(_ text: RawSpan) {
-    fullCount = UInt32(text.byteCount)
-    for index in 0..<min(text.byteCount, Self.capacity) { storage[index] = text.byte(at: index) }
+  package init(_ text: RawSpan) { self.init(first: text, fullCount: text.byteCount) }
+
+  /// A text of `fullCount` bytes of which at least those that are kept stand in `first`.
+  package init(first: RawSpan, fullCount: Int) {
+    self.fullCount = UInt32(fullCount)
+    for index in 0..<min(fullCount, Self.capacity) { storage[index] = first.byte(at: index) }
   }
 
   package var isCut: Bool { fullCount > Self.capacity }

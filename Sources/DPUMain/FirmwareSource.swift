@@ -115,7 +115,8 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
       rows.append(
         PoolRow(
           name: "packet buffers", core: core.core, pieceBytes: configuration.mtu,
-          capacity: FirmwareLimits.framesPerWorker, free: bufferPools[index].available, lowWater: nil))
+          capacity: FirmwareLimits.framesPerWorker, free: bufferPools[index].available,
+          lowWater: nil))
       guard let state = try? linkState(of: core) else { continue }
       rows.append(
         PoolRow(

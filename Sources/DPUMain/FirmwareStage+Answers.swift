@@ -14,7 +14,8 @@ extension FirmwareStage {
       contents.total = 0
       switch contents.question {
       case .connections(let offset, let limit): listConnections(offset, limit, &contents)
-      case .clients, .explain: break
+      case .clients(let offset, let limit): listClients(offset, limit, &contents)
+      case .explain(let anyClient): explain(anyClient: anyClient, &contents, now: now)
       case .link: describeLink(&contents)
       }
     }
@@ -43,6 +44,65 @@ extension FirmwareStage {
     }
   }
 
+  private func listClients(
+    _ offset: Int, _ limit: Int, _ contents: inout CoreMailbox.Contents
+  ) {
+    contents.total = offload.engine.connectionCount
+    var seen = 0
+    for index in 0..<UInt32(stack.connectionCapacity) {
+      if contents.count == limit || seen == contents.total { return }
+      guard let client = offload.engine.snapshot(at: index) else { continue }
+      seen += 1
+      if seen <= offset { continue }
+      contents.clients[contents.count] = row(client)
+      contents.count += 1
+    }
+  }
+
+  private func row(_ client: SessionSnapshot) -> MQTTClientRow {
+    var row = MQTTClientRow(
+      core: core, id: client.connection.rawValue,
+      remote: Endpoint(stack.remoteAddress(of: client.connection)),
+      clientID: ShortText(client.clientName), version: client.version, mode: client.mode)
+    row.subscriptions = client.subscriptions
+    row.keepAliveSeconds = client.keepAliveSeconds
+    row.publishes = client.relayed + client.consumed
+    row.consumed = client.consumed
+    row.delivered = client.delivered
+    row.dropped = client.dropped
+    row.queuedBytes = stack.unsentOrUnacknowledged(client.connection) + client.keptBytes
+    return row
+  }
+
+  private mutating func explain(
+    anyClient: Bool, _ contents: inout CoreMailbox.Contents, now: Instant
+  ) {
+    var publisher: SlabHandle?
+    if !anyClient {
+      publisher = offload.engine.connection(named: contents.client.bytes(0..<contents.clientCount))
+    }
+    contents.explanation.clientFound = anyClient || publisher != nil
+    let found = offload.explain(
+      publisher: publisher, topic: contents.topic.bytes(0..<contents.topicCount),
+      link: workerLink.link, now: now)
+    contents.explanation.decision = found.reason == nil ? "consume" : "relay"
+    contents.explanation.reason = found.reason?.name ?? "everything holds"
+    contents.explanation.isCertified = found.isCertified
+    contents.explanation.verdict = found.verdict.name
+    let lifetime = offload.engine.configuration.verdictLifetime
+    contents.explanation.verdictAge =
+      found.verdictLeft > .zero ? lifetime - found.verdictLeft : nil
+    contents.explanation.generation = found.generation
+    contents.explanation.matchingSubscriptions = found.receiverCount
+    let count = min(found.receiverCount, contents.receivers.count)
+    for index in 0..<count {
+      guard let receiver = offload.engine.explainedReceiver(index) else { continue }
+      contents.receivers[contents.count] = ExplainReceiver(
+        core: core, clientID: ShortText(receiver.session.clientName), grantedQoS: receiver.qos)
+      contents.count += 1
+    }
+  }
+
   private func describeLink(_ contents: inout CoreMailbox.Contents) {
     contents.link.isUp = workerLink.link.isUp
     contents.link.isStalled = offload.engine.isStalled
@@ -50,5 +110,24 @@ extension FirmwareStage {
     contents.link.channels = workerLink.link.channelCount
     contents.link.freeBlocks = stack.pool.freeCount
     contents.link.lowWaterBlocks = stack.pool.lowWater
+  }
+}
+
+extension ShortText {
+  fileprivate init(_ name: ClientName) {
+    unsafe self.init(first: name.bytes.span.bytes, fullCount: name.fullCount)
+  }
+}
+
+extension Explanation.VerdictState {
+  fileprivate var name: StaticString {
+    switch self {
+    case .notNeeded: "notNeeded"
+    case .none: "none"
+    case .same: "learned"
+    case .different: "different"
+    case .expired: "expired"
+    case .outdated: "outdated"
+    }
   }
 }
