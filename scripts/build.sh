@@ -11,7 +11,8 @@
 #          build/arm64/dpu.debug     the same with symbols
 #
 # DPU_CPU chooses the processor the firmware is compiled for: corei7 or newer for host, cortex-a72
-# (BlueField-2, the default) or cortex-a78 (BlueField-3) for arm64.
+# (BlueField-2, the default) or cortex-a78 (BlueField-3) for arm64. DPU_LTO=0 builds arm64 without
+# optimisation across modules (docs/decisions/link-time-optimisation.md): sooner done, a bit slower.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 . "$repository/scripts/dpdk_libraries.sh"
@@ -63,6 +64,9 @@ build_arm64() {
   local sysroot link
   sysroot=$(cross/sysroot.sh)
   mapfile -t link < <(dpdk_link_arguments)
+  if [ "${DPU_LTO:-1}" = 1 ]; then
+    link+=(--experimental-lto-mode full -Xcc -flto -Xswiftc -Xclang-linker -Xswiftc -flto)
+  fi
   DPU_EMBEDDED=1 DPU_SYSROOT=$sysroot swift_build .build-arm64 --product DPUMain \
     --triple aarch64-none-none-elf --toolset cross/toolset-arm64.json \
     -Xswiftc -Xcc -Xswiftc "-mcpu=${DPU_CPU:-cortex-a72}" \
