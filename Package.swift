@@ -139,10 +139,11 @@ if embedded {
 
 if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
-    fuzzer("config", ["ControlPlane"]),
+    fuzzer("configuration", ["ControlPlane"]),
     fuzzer("hostlink", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
-    fuzzer("rpc", ["ControlPlane"]),
+    fuzzer("offload", ["MQTTOffload", "HostLink", "MQTTWire", "TCPLite", "PacketWire"]),
+    fuzzer("requests", ["ControlPlane"]),
     fuzzer("tcp", ["TCPLite", "PacketWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
   ]

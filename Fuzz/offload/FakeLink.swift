@@ -1,0 +1,1 @@
+../../Tests/MQTTOffloadTests/Support/FakeLink.swift
