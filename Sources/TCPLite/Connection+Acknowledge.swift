@@ -31,7 +31,7 @@ extension Connection {
 
     if position == unacknowledged {
       // RFC 5681 §2: a duplicate says nothing but that something else arrived.
-      let isDuplicate = !carriesData && !windowChanged && outstanding > 0
+      let isDuplicate = !carriesData && !windowChanged && outstanding > 0 && sendWindow > 0
       guard isDuplicate || isNews else { return .unchanged }
       duplicates += 1
       noticeLoss()
@@ -66,6 +66,8 @@ extension Connection {
       }
     } else {
       duplicates = 0
+      // Kept close, because positions compare only within 2^31.
+      recoveryPoint = .later(recoveryPoint, position)
       congestion.acknowledged(count, flight: outstanding, segmentSize: segmentSize)
       noticeLoss()
     }
@@ -95,6 +97,13 @@ extension Connection {
     windowAcknowledgment = header.acknowledgment
     let window = Int(header.window) << Int(sendShift)
     let changed = window != sendWindow
+    if sendWindow == 0, window > 0 {
+      // Probing is over; what is sent now has a timeout of its own.
+      flags.remove(.needsProbe)
+      roundTrip.answered()
+      retries = 0
+      retransmitAt = .distantFuture
+    }
     sendWindow = window
     sendWindowMax = max(sendWindowMax, window)
     return changed

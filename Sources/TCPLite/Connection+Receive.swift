@@ -24,6 +24,15 @@ extension Connection {
       && header.sequence <= .later(windowEdge, receiveNext)
   }
 
+  /// A FIN ends the stream at `position`, unless that cannot be or another did before.
+  mutating func noteFIN(at position: SequenceNumber) {
+    guard !flags.contains(.peerFINKnown), position >= receiveNext,
+      position <= .later(windowEdge, receiveNext)
+    else { return }
+    peerFIN = position
+    flags.insert(.peerFINKnown)
+  }
+
   enum Taken: Equatable {
     case nothing
     /// Nothing new in it.

@@ -65,9 +65,8 @@ extension Connection {
     let held = scoreboard.nextHeld(above: position)
     let limit = SequenceNumber.earlier(held ?? queue.end, queue.end)
     let count = min(segmentSize, limit - position)
-    guard count > 0 || position == queue.end else { return nil }
-    let end = position + count
-    let repeatsFIN = end == queue.end && sendMax > queue.end && held == nil
+    let repeatsFIN = position + count == queue.end && sendMax > queue.end && held == nil
+    guard count > 0 || repeatsFIN else { return nil }
     return Transmission(
       kind: .repeated, sequence: position, count: count,
       flags: repeatsFIN ? [.ack, .fin] : [.ack])

@@ -27,6 +27,9 @@ struct RoundTrip: BitwiseCopyable {
   /// Something was sent again: what was being timed can no longer be told apart.
   mutating func repeated() { isTiming = false }
 
+  /// The peer is there after all.
+  mutating func answered() { backOff = 0 }
+
   /// New data was acknowledged. `echoed` is the age of the timestamp it carried, when it did.
   mutating func acknowledged(
     upTo position: SequenceNumber, echoed: Interval?, minimum: Interval, now: Instant

@@ -16,7 +16,8 @@ package struct TCPConfiguration: BitwiseCopyable, Sendable {
 
   /// Connections at once, half-open ones included.
   package var connectionsMax = 16_384
-  /// Handshakes at once whose last ACK is missing; more SYNs are dropped.
+  /// SYNs remembered: a handshake not complete after so many later ones is given up, so that a
+  /// flood costs memory for this many and no more.
   package var halfOpenMax = 1_024
   /// Ended connections remembered; the oldest makes room.
   package var timeWaitMax = 4_096

@@ -10,7 +10,7 @@ package enum TCPCounter: Int, CounterKey {
   case droppedShortSegment, droppedBadTCPHeader, droppedBadTCPChecksum, droppedBadTCPOption
   case droppedBadFlags, droppedMissingACK, droppedOutOfWindow, droppedOldTimestamp
   case droppedMissingTimestamp, droppedBadAcknowledgment, droppedBadReset, droppedSYNInConnection
-  case droppedHalfOpenFull, droppedConnectionsFull, droppedNeighboursFull, droppedDuplicateData
+  case droppedConnectionsFull, droppedNeighboursFull, droppedDuplicateData
   case droppedBeyondWindow, droppedNoBlock, droppedNoEntry, droppedOutOfOrderFull
   case droppedDataAfterFIN, droppedForTimeWait
   case arpRequestsSent, arpRepliesSent, arpRequestsSuppressed, arpUnsolicitedIgnored
@@ -18,7 +18,7 @@ package enum TCPCounter: Int, CounterKey {
   case neighboursEvicted, echoRepliesSent
   case segmentsReceived, segmentsSent, bytesReceived, bytesSent
   case connectionsOpened, connectionsFinished, connectionsReset, connectionsAborted
-  case connectionsTimedOut, handshakesTimedOut, handshakesReset
+  case connectionsTimedOut, handshakesTimedOut, handshakesReset, handshakesRecycled
   case resetsSent, challengesSent, challengesSuppressed
   case segmentsRetransmitted, fastRetransmits, retransmitTimeouts, windowProbesSent
   case keepaliveProbesSent, outOfOrderSegments, duplicateAcknowledgments
@@ -57,7 +57,6 @@ package enum TCPCounter: Int, CounterKey {
     case .droppedBadAcknowledgment: "droppedBadAcknowledgment"
     case .droppedBadReset: "droppedBadReset"
     case .droppedSYNInConnection: "droppedSYNInConnection"
-    case .droppedHalfOpenFull: "droppedHalfOpenFull"
     case .droppedConnectionsFull: "droppedConnectionsFull"
     case .droppedNeighboursFull: "droppedNeighboursFull"
     case .droppedDuplicateData: "droppedDuplicateData"
@@ -87,6 +86,7 @@ package enum TCPCounter: Int, CounterKey {
     case .connectionsTimedOut: "connectionsTimedOut"
     case .handshakesTimedOut: "handshakesTimedOut"
     case .handshakesReset: "handshakesReset"
+    case .handshakesRecycled: "handshakesRecycled"
     case .resetsSent: "resetsSent"
     case .challengesSent: "challengesSent"
     case .challengesSuppressed: "challengesSuppressed"

@@ -109,11 +109,12 @@ extension TCPStack {
     }
   }
 
-  /// Off the ready list, to be looked at again in a second at the latest.
+  /// Off the ready list, to be looked at again after a timeout at the latest.
   private mutating func wait(_ index: UInt32, now: Instant) {
     leaveList(index)
     if connections[index].retransmitAt == .distantFuture {
-      connections[index].retransmitAt = now + TCPLimits.neighbourAskInterval
+      let timeout = connections[index].roundTrip.current(maximum: configuration.maximumRTO)
+      connections[index].retransmitAt = now + max(timeout, TCPLimits.neighbourAskInterval)
     }
     updateTimer(index)
   }

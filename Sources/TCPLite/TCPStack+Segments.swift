@@ -32,12 +32,13 @@ extension TCPStack {
       return .consumed
     }
     let flow = Flow(local: local, remote: remote, mac: origin.mac, hash: hash)
-    if let index = timeWaits.find(shortHash, local, remote),
-      !continuesAfterTimeWait(index, header, flow, payloadCount: view.payload.byteCount)
-    {
-      return .consumed
+    var previous: SequenceNumber?
+    if let index = timeWaits.find(shortHash, local, remote) {
+      previous = arrivedInTimeWait(index, header, flow, payloadCount: view.payload.byteCount)
+      if previous == nil { return .consumed }
     }
-    arrivedForNobody(header, payloadCount: view.payload.byteCount, flow, now: now)
+    arrivedForNobody(
+      header, payloadCount: view.payload.byteCount, flow, after: previous, now: now)
     return .consumed
   }
 
@@ -51,26 +52,33 @@ extension TCPStack {
 
   // MARK: No connection
 
+  /// `previous`: the last position an earlier connection between the same ends has used.
   private mutating func arrivedForNobody(
-    _ header: SegmentHeader, payloadCount: Int, _ flow: Flow, now: Instant
+    _ header: SegmentHeader, payloadCount: Int, _ flow: Flow, after previous: SequenceNumber?,
+    now: Instant
   ) {
     if header.flags.contains(.rst) { return counters.increment(.droppedBadReset) }
     guard header.flags.contains(.syn), !header.flags.contains(.ack),
       let tag = listenerTag(flow.local.port)
     else { return refuse(header, payloadCount: payloadCount, flow) }
     if header.flags.contains(.fin) { return counters.increment(.droppedBadFlags) }
-    guard halfOpenCount < configuration.halfOpenMax else {
-      return counters.increment(.droppedHalfOpenFull)
-    }
-    var connection = Connection(
+    var initialSend = initialSequence(flow, now: now)
+    // RFC 1122 §4.2.2.13: beyond everything of the earlier connection.
+    if let previous { initialSend = .later(initialSend, previous + 1) }
+    let connection = Connection(
       local: flow.local, remote: flow.remote, tag: tag,
-      hash: UInt32(truncatingIfNeeded: flow.hash), initialSend: initialSequence(flow, now: now),
+      hash: UInt32(truncatingIfNeeded: flow.hash), initialSend: initialSend,
       timestampOffset: timestampOffset(flow), syn: header, configuration: configuration, now: now)
-    connection.retransmitAt = .distantFuture
     guard let handle = connections.insert(connection) else {
       return counters.increment(.droppedConnectionsFull)
     }
     halfOpenCount += 1
+    if let forgotten = handshakes.append(handle), connections.contains(forgotten),
+      connections[forgotten].state == .synReceived
+    {
+      counters.increment(.handshakesRecycled)
+      end(forgotten.index, .timedOut)
+    }
     table.insert(handle.index, into: &connections)
     markReady(handle.index)
   }
@@ -106,15 +114,16 @@ extension TCPStack {
     counters.increment(.resetsSent)
   }
 
-  /// A segment in TIME-WAIT. True when it opens a new connection in place of the old one.
-  private mutating func continuesAfterTimeWait(
+  /// A segment in TIME-WAIT. When it opens a new connection in place of the old one, the last
+  /// position of the old one; else nil.
+  private mutating func arrivedInTimeWait(
     _ index: UInt32, _ header: SegmentHeader, _ flow: Flow, payloadCount: Int
-  ) -> Bool {
+  ) -> SequenceNumber? {
     let record = timeWaits[index]
     if header.flags.contains(.rst) {
       // RFC 1337: a reset must not cut the wait short.
       counters.increment(.droppedForTimeWait)
-      return false
+      return nil
     }
     if header.flags.contains(.syn), !header.flags.contains(.ack) {
       // RFC 1122 §4.2.2.13, RFC 6191 §2: later than anything of the old connection.
@@ -125,14 +134,14 @@ extension TCPStack {
       if isNewer {
         timeWaits.remove(index)
         counters.increment(.timeWaitReused)
-        return true
+        return record.sendNext
       }
     }
     if header.flags.contains(.fin) {
       timeWaits.restart(index, until: now + configuration.timeWait)
     } else if payloadCount == 0, !header.flags.contains(.syn) {
       counters.increment(.droppedForTimeWait)
-      return false
+      return nil
     }
     var options = TCPOptions()
     if record.usesTimestamps {
@@ -144,7 +153,7 @@ extension TCPStack {
     sendBare(
       [.ack], flow, sequence: record.sendNext, acknowledgment: record.receiveNext,
       options: options)
-    return false
+    return nil
   }
 
   // MARK: On a connection
@@ -192,6 +201,7 @@ extension TCPStack {
       counters.increment(.droppedBadAcknowledgment)
       return challenge(index, now: now)
     case .advanced:
+      connections[index].flags.remove(.needsProbe)
       connections[index].restartTimer(maximumRTO: configuration.maximumRTO, now: now)
       neighbours.progressed(connections[index].neighbour, now: now)
       relieve(index)
@@ -237,6 +247,7 @@ extension TCPStack {
     }
     halfOpenCount -= 1
     connections[index].state = .established
+    connections[index].flags.remove(.needsSYN)
     connections[index].flags.insert(.announced)
     counters.increment(.connectionsOpened)
     announce(.opened, on: index)
@@ -269,10 +280,7 @@ extension TCPStack {
       counters.increment(.droppedDataAfterFIN)
       return acknowledgeSoon(index)
     }
-    if isFIN {
-      connections[index].peerFIN = header.sequence + payload.byteCount
-      connections[index].flags.insert(.peerFINKnown)
-    }
+    if isFIN { connections[index].noteFIN(at: header.sequence + payload.byteCount) }
     let before = connections[index].receive.readableCount
     let taken = connections[index].take(
       payload, at: header.sequence, reserve: reserve, pool: &pool, entries: &entries)

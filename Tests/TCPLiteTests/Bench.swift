@@ -139,7 +139,11 @@ struct Call {
     synACK = answer[0]
     client = start &+ 1
     server = answer[0].sequence &+ 1
-    bench.inject(RawSegment(sequence: client, acknowledgment: server, flags: "A", window: 512))
+    var last = RawSegment(sequence: client, acknowledgment: server, flags: "A", window: 512)
+    if let stamps = synACK.timestamps {
+      last.options = [1, 1, 8, 10] + be(stamps.echo) + be(stamps.value)
+    }
+    bench.inject(last)
     var handle = SlabHandle.none
     while let event = bench.stack.nextEvent() { handle = event.connection }
     connection = handle
@@ -153,4 +157,8 @@ struct Call {
       sequence: client &+ UInt32(at), acknowledgment: server &+ UInt32(acking), flags: flags,
       window: window, options: options, payload: Array(text.utf8))
   }
+}
+
+func peekCount(_ stack: borrowing TCPStack, _ connection: SlabHandle) -> Int {
+  stack.peek(connection).byteCount
 }
