@@ -20,7 +20,9 @@ package protocol ClientTransport: ~Copyable {
   ) -> Int
   mutating func consume(_ connection: SlabHandle, _ count: Int)
 
-  /// Bytes that may still be queued.
+  /// Bytes that one connection may have queued or unacknowledged.
+  var sendLimit: Int { get }
+  /// How many of them are left.
   func sendRoom(_ connection: SlabHandle) -> Int
   mutating func send(_ connection: SlabHandle, copying bytes: RawSpan) -> Int
   /// Queues a range of a block and retains it, or does nothing and returns false.
@@ -37,6 +39,8 @@ package protocol ClientTransport: ~Copyable {
 }
 
 extension TCPStack: ClientTransport {
+  package var sendLimit: Int { configuration.sendLimit }
+
   package mutating func allocateBlock() -> Block? { pool.allocate() }
 
   package mutating func writeBlock(_ block: Block, at offset: Int, _ bytes: RawSpan) {

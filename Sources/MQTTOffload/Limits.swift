@@ -35,6 +35,10 @@ package enum OffloadLimits {
   static let copiesPerTurn = 8192
   /// Listening ports: one for each kind of MQTT an operator might offer, and some.
   static let listenersMax = 16
+  /// How long the rest of a packet is waited for that has begun with so many bytes. Shorter
+  /// beginnings fit any window, and may wait for a slow line as long as they like.
+  static let restTime = Interval.seconds(1)
+  static let restBytesMin = 1024
   /// How long a client may take to close after the broker did.
   static let linger = Interval.seconds(30)
   /// A publisher that waited in vain is not made to wait again for this long.

@@ -80,12 +80,20 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
       return true
     }
     let total = header.totalLength
-    let isLarge = total > OffloadLimits.packetBytesMax
-    let needed = isLarge ? OffloadLimits.packetBytesMax : total
-    guard readable >= needed else { return passFragment(i, readable) }
+    let isLate = sessions[i].rest == .late
+    let isLarge = total > OffloadLimits.packetBytesMax || (isLate && total > readable)
+    let needed = isLarge ? min(readable, OffloadLimits.packetBytesMax) : total
+    guard readable >= min(total, OffloadLimits.packetBytesMax) || isLate else {
+      awaitRest(i, readable, now)
+      return passFragment(i, readable)
+    }
+    sessions[i].rest = .whole
+    sessions[i].restBy = .distantFuture
     var target = incoming.mutableBytes(0..<needed)
     _ = stack.copyReadable(connection, at: 0, into: &target)
-    if isLarge { return largePacket(i, header, &incoming, &name, &bench, &stack, &link, now) }
+    if isLarge {
+      return largePacket(i, header, needed, &incoming, &name, &bench, &stack, &link, now)
+    }
     let packet = incoming.bytes(0..<total)
     switch header.type {
     case .publish: return publish(i, header, packet, &name, &bench, &stack, &link, now)
@@ -103,6 +111,15 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     counters.increment(.packetsFromClients)
     sessions[i].relayRemaining = total
     return true
+  }
+
+  /// A packet that is not whole is waited for, but not for ever: the transport may be short of
+  /// memory, or its peer of window, and give no room for the rest until the beginning is read.
+  private mutating func awaitRest(_ i: UInt32, _ readable: Int, _ now: Instant) {
+    guard sessions[i].rest == .whole, readable >= OffloadLimits.restBytesMin else { return }
+    sessions[i].rest = .awaited
+    sessions[i].restBy = now + OffloadLimits.restTime
+    reschedule(i)
   }
 
   /// The fixed header at the front; nil when it is not whole, or when none can start like that.
@@ -135,15 +152,16 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     return true
   }
 
-  /// A packet that streams through. Its first bytes stand in `incoming`.
+  /// A packet that streams through. Its first `available` bytes stand in `incoming`.
   private mutating func largePacket(
-    _ i: UInt32, _ header: FixedHeader, _ incoming: inout FixedArray<UInt8>,
+    _ i: UInt32, _ header: FixedHeader, _ available: Int,
+    _ incoming: inout FixedArray<UInt8>,
     _ name: inout FixedArray<UInt8>, _ bench: inout Workbench, _ stack: inout Transport,
     _ link: inout Link, _ now: Instant
   ) -> Bool {
     switch header.type {
     case .publish:
-      return publishLarge(i, header, &incoming, &name, &bench, &stack, &link, now)
+      return publishLarge(i, header, available, &incoming, &name, &bench, &stack, &link, now)
     case .connect: becomeRaw(i, .rawConnect)
     case .subscribe, .unsubscribe: becomeOpaque(i, .opaqueRequestLost)
     default: break

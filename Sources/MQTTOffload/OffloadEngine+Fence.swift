@@ -149,10 +149,16 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
 
   // MARK: Receivers
 
-  enum Readiness: Int { case ready, behind, full }
+  enum Readiness {
+    case ready
+    /// The broker may have something for it that must go first.
+    case behind
+    /// Its send queue has no room.
+    case full
+  }
 
-  /// Whether all receivers can take a copy of up to `size` bytes now. One that could not for
-  /// longer than the grace is skipped, and does not count.
+  /// Whether all receivers can take a copy of up to `size` bytes now. One that was full for longer
+  /// than the grace is skipped, and does not count.
   mutating func surveyReceivers(
     _ size: Int, _ stack: borrowing Transport, _ now: Instant
   ) -> Readiness {
@@ -168,6 +174,11 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
         continue
       }
       if sessions[s].proof.state == .behind { askForProof(s) }
+      // That the broker is busy is no reason to drop anything: it will queue.
+      guard found == .full else {
+        if worst == .ready { worst = .behind }
+        continue
+      }
       if sessions[s].lagSince == .distantFuture
         || now - sessions[s].lagSeen > configuration.slowReceiverGrace
       {
@@ -178,8 +189,8 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
       if now - sessions[s].lagSince >= configuration.slowReceiverGrace {
         sessions[s].isSlow = true
         receivers[k].isSkipped = true
-      } else if found.rawValue > worst.rawValue {
-        worst = found
+      } else {
+        worst = .full
       }
     }
     return worst
@@ -189,14 +200,15 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
   private func readiness(
     _ s: UInt32, _ size: Int, _ stack: borrowing Transport
   ) -> Readiness {
-    // What the broker may still send has its place in the send queue.
-    let reserved = sessions[s].credit.outstanding + sessions[s].partial.count
-    if sessions[s].streamRemaining > 0 || sessions[s].backlog.count > 0
+    // A window of the broker's bytes keeps its place in the send queue.
+    let reserved = min(HostLinkLimits.window, stack.sendLimit / 2)
+    if sessions[s].backlog.count > 0
       || stack.sendRoom(sessions[s].connection) < reserved + size
     {
       return .full
     }
-    return sessions[s].proof.state == .proven && sessions[s].partial.count == 0 ? .ready : .behind
+    let isBetweenPackets = sessions[s].streamRemaining == 0 && sessions[s].partial.count == 0
+    return sessions[s].proof.state == .proven && isBetweenPackets ? .ready : .behind
   }
 
   // MARK: Proof

@@ -65,10 +65,11 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     }
   }
 
-  /// A PUBLISH beyond `packetBytesMax`: only an alias is of interest. Its packet is shown to the
-  /// codec as if it ended where `incoming` does.
+  /// A PUBLISH of which only the first `available` bytes stand in `incoming`: only an alias is of
+  /// interest. The packet is shown to the codec as if it ended there.
   mutating func publishLarge(
-    _ i: UInt32, _ header: FixedHeader, _ incoming: inout FixedArray<UInt8>,
+    _ i: UInt32, _ header: FixedHeader, _ available: Int,
+    _ incoming: inout FixedArray<UInt8>,
     _ name: inout FixedArray<UInt8>, _ bench: inout Workbench, _ stack: inout Transport,
     _ link: inout Link, _ now: Instant
   ) -> Bool {
@@ -76,7 +77,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     guard sessions[i].version == .v5, sessions[i].phase == .connected,
       configuration.consume != .off
     else { return relayPublish(i, total, .relayedTooLarge) }
-    let body = OffloadLimits.packetBytesMax - header.headerLength
+    let body = available - header.headerLength
     let size = 1 + VariableByteInteger.size(body)
     let start = header.headerLength - size
     guard start >= 0 else { return relayPublish(i, total, .relayedTooLarge) }
@@ -84,7 +85,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     var target = incoming.mutableBytes(start..<header.headerLength)
     writeFixedHeader(&target, first, body)
     do {
-      let packet = incoming.bytes(start..<OffloadLimits.packetBytesMax)
+      let packet = incoming.bytes(start..<available)
       let view = try PublishView(packet, version: .v5, from: .client)
       guard view.properties.contains(.topicAlias), let count = readTopic(i, view, &name) else {
         return relayPublish(i, total, .relayedTooLarge)
@@ -138,7 +139,11 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     }
     if view.qos != .atMostOnce || view.isDuplicate { return .relay(.relayedQoS) }
     if view.retain { return .relay(.relayedRetained) }
-    if view.totalLength > configuration.messageBytesMax { return .relay(.relayedTooLarge) }
+    // What a copy takes at most: properties and the topic of an alias.
+    let size = view.totalLength + topic.byteCount + 8
+    if view.totalLength > configuration.messageBytesMax || size > stack.sendLimit / 2 {
+      return .relay(.relayedTooLarge)
+    }
     if let reason = standingRule(i, link) { return .relay(reason) }
     if let reason = receiversRule(i, topic, &bench) { return .relay(reason) }
 
@@ -157,7 +162,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
       wantFence(i)
       return hold(i, .relayedFence, now)
     }
-    switch surveyReceivers(view.totalLength + topic.byteCount, stack, now) {
+    switch surveyReceivers(size, stack, now) {
     case .ready: break
     case .behind: return hold(i, .relayedReceiverBehind, now)
     case .full: return .relay(.relayedReceiverFull)

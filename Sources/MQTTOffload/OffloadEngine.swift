@@ -202,8 +202,8 @@ package struct OffloadEngine<
   // MARK: Time
 
   mutating func reschedule(_ i: UInt32) {
-    let next = min(
-      sessions[i].hold.until, min(sessions[i].keepAliveAt, sessions[i].lingerUntil))
+    let own = min(sessions[i].hold.until, sessions[i].restBy)
+    let next = min(own, min(sessions[i].keepAliveAt, sessions[i].lingerUntil))
     if next == .distantFuture { deadlines.cancel(i) } else { deadlines.schedule(i, at: next) }
   }
 
@@ -213,6 +213,11 @@ package struct OffloadEngine<
         sessions[i].hold.until = .distantFuture
         sessions[i].hold.hasExpired = true
         held.remove(i)
+        ready.insert(i)
+      }
+      if sessions[i].restBy <= now {
+        sessions[i].restBy = .distantFuture
+        sessions[i].rest = .late
         ready.insert(i)
       }
       if sessions[i].keepAliveAt <= now { keepAliveDue(i, now) }

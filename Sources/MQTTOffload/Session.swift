@@ -17,6 +17,13 @@ package struct Session: BitwiseCopyable {
     case leaving
   }
 
+  enum Rest: UInt8, BitwiseCopyable {
+    case whole
+    case awaited
+    /// It did not come: what there is goes to the broker.
+    case late
+  }
+
   // Identity.
   var connection = SlabHandle.none
   package var phase = Phase.free
@@ -59,6 +66,9 @@ package struct Session: BitwiseCopyable {
   // Client to broker.
   /// Bytes of the packet at the front that still go to the broker as they are.
   var relayRemaining = 0
+  /// Whether the packet at the front is waited for.
+  var rest = Rest.whole
+  var restBy = Instant.distantFuture
   var pings = PingLedger()
   /// Requests without an answer: the first of a list in the request slab.
   var firstRequest = SlabHandle.none

@@ -160,6 +160,24 @@ import Testing
     #expect(lab.stack.listening.isEmpty)
   }
 
+  /// A transport that gives no room for the rest of a packet until its beginning is read.
+  @Test func aPacketWhoseRestDoesNotComeStreams() {
+    let lab = Lab { $0.verify = .trust }
+    let publisher = lab.client("p")
+    let channel = lab.broker.channels[publisher.connection]!
+    let packet = Packet.publish("t", [UInt8](repeating: 1, count: 5000))
+    publisher.send(Array(packet.prefix(3000)))
+    lab.wait(.milliseconds(900))
+    #expect(channel.input.isEmpty)
+    lab.wait(.milliseconds(200))
+    #expect(channel.input.count == 3000)
+    publisher.send(Array(packet.dropFirst(3000)))
+    lab.settle()
+    #expect(channel.seen.last == packet && lab.count(.relayedTooLarge) == 1)
+    publisher.say("t", "whole")
+    #expect(lab.count(.publishesConsumed) == 1)
+  }
+
   @Test func noChannelNoConnection() {
     let lab = Lab()
     lab.link.refusesChannels = true
