@@ -52,16 +52,14 @@ struct CoreGroup: ParsableCommand {
     func table(of answer: JSONValue) -> String {
       let cores = answer["cores"].elements
       var table = Table([
-        .right("CORE"), .right("BUSY"), .right("TURNS"), .right("BUSY CYCLES"),
-        .right("IDLE CYCLES"), .right("CLOCK"),
+        .right("CORE"), .right("BUSY"), .right("TURNS"), .right("BUSY TIME"), .right("IDLE TIME"),
       ])
       for core in cores {
         let busy = core["busyCycles"].integer ?? 0
         let idle = core["idleCycles"].integer ?? 0
         table.add([
           core["core"].cell, Units.percent(busy, of: busy + idle), core["turns"].cell,
-          String(busy), String(idle),
-          "\((core["cyclesPerSecond"].integer ?? 0) / 1_000_000) MHz",
+          Units.cycles(busy, core["cyclesPerSecond"]), Units.cycles(idle, core["cyclesPerSecond"]),
         ])
       }
       guard let names = cores.first?["counters"].members.map(\.key), !names.isEmpty else {

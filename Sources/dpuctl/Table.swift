@@ -89,6 +89,13 @@ enum Units {
     }
   }
 
+  /// The time that `count` cycles take.
+  static func cycles(_ count: Int, _ perSecond: JSONValue) -> String {
+    guard let perSecond = perSecond.integer, perSecond > 0 else { return "-" }
+    let milliseconds = Int(Double(count) / Double(perSecond) * 1_000)
+    return self.milliseconds(.number(String(milliseconds)))
+  }
+
   static func percent(_ part: Int, of whole: Int) -> String {
     whole == 0 ? "-" : "\(oneDecimal(100 * Double(part) / Double(whole))) %"
   }

@@ -61,9 +61,9 @@ import Testing
     (
       "core stats",
       """
-      CORE    BUSY  TURNS  BUSY CYCLES  IDLE CYCLES     CLOCK
-         1  25.0 %    100          250          750  2300 MHz
-         2   0.0 %     90            0          900  2300 MHz
+      CORE    BUSY  TURNS  BUSY TIME   IDLE TIME
+         1  25.0 %    100     500 ms         1 s
+         2   0.0 %     90       0 ms  1 min 30 s
       """
     ),
     (

@@ -49,9 +49,9 @@ final class FakeSource: ControlSource {
   func cores() -> [CoreRow] {
     [
       CoreRow(
-        core: 1, turns: 100, busyCycles: 250, idleCycles: 750, cyclesPerSecond: 2_300_000_000),
+        core: 1, turns: 100, busyCycles: 500_000, idleCycles: 1_500_000, cyclesPerSecond: 1_000_000),
       CoreRow(
-        core: 2, turns: 90, busyCycles: 0, idleCycles: 900, cyclesPerSecond: 2_300_000_000),
+        core: 2, turns: 90, busyCycles: 0, idleCycles: 90_000_000, cyclesPerSecond: 1_000_000),
     ]
   }
   func pools() -> [PoolRow] {

@@ -40,9 +40,9 @@ import Testing
     ),
     (
       "core.stats", "",
-      #"{"cores":[{"core":1,"turns":100,"busyCycles":250,"idleCycles":750,"#
-        + #""cyclesPerSecond":2300000000,"counters":{}},{"core":2,"turns":90,"busyCycles":0,"#
-        + #""idleCycles":900,"cyclesPerSecond":2300000000,"counters":{}}]}"#
+      #"{"cores":[{"core":1,"turns":100,"busyCycles":500000,"idleCycles":1500000,"#
+        + #""cyclesPerSecond":1000000,"counters":{}},{"core":2,"turns":90,"busyCycles":0,"#
+        + #""idleCycles":90000000,"cyclesPerSecond":1000000,"counters":{}}]}"#
     ),
     (
       "mem.stats", "",
