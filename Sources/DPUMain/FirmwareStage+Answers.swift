@@ -13,7 +13,7 @@ extension FirmwareStage {
       contents.count = 0
       contents.total = 0
       switch contents.question {
-      case .connections(let offset, let limit): listConnections(offset, limit, &contents)
+      case .connections(let offset, let limit): listConnections(offset, limit, &contents, now: now)
       case .clients(let offset, let limit): listClients(offset, limit, &contents)
       case .explain(let anyClient): explain(anyClient: anyClient, &contents, now: now)
       case .link: describeLink(&contents)
@@ -22,7 +22,7 @@ extension FirmwareStage {
   }
 
   private func listConnections(
-    _ offset: Int, _ limit: Int, _ contents: inout CoreMailbox.Contents
+    _ offset: Int, _ limit: Int, _ contents: inout CoreMailbox.Contents, now: Instant
   ) {
     contents.total = stack.connectionCount
     var seen = 0
@@ -39,6 +39,10 @@ extension FirmwareStage {
       row.sendQueued = connection.queued
       row.congestionWindow = connection.congestionWindow
       row.smoothedRTT = connection.roundTrip
+      row.receivedBytes = connection.receivedBytes
+      row.sentBytes = connection.sentBytes
+      row.retransmissions = connection.retransmissions
+      row.age = now - connection.openedAt
       contents.connections[contents.count] = row
       contents.count += 1
     }
@@ -108,6 +112,16 @@ extension FirmwareStage {
     contents.link.isStalled = offload.engine.isStalled
     contents.link.certificate = workerLink.link.isUp ? workerLink.link.certificate.rawValue : 0
     contents.link.channels = workerLink.link.channelCount
+    contents.link.listenerCount = 0
+    for place in 0..<offload.engine.listenerCapacity {
+      guard let port = offload.engine.listenerPort(at: place),
+        contents.link.listenerCount < contents.link.listeners.count
+      else { continue }
+      // Every address of the DPU serves every port.
+      contents.link.listeners[contents.link.listenerCount] = Endpoint(
+        address: Address(high: 0, low: 0), port: port)
+      contents.link.listenerCount += 1
+    }
     contents.link.freeBlocks = stack.pool.freeCount
     contents.link.lowWaterBlocks = stack.pool.lowWater
   }

@@ -12,6 +12,10 @@ package struct ListenerTable: ~Copyable {
 
   private var rows = FixedArray(repeating: Row(), count: OffloadLimits.listenersMax)
 
+  var capacity: Int { rows.count }
+  /// The port in a row, nil when the row is free.
+  subscript(row: Int) -> UInt16? { rows[row].count > 0 ? rows[row].port : nil }
+
   enum Change { case none, first, last, refused }
 
   mutating func add(_ port: UInt16) -> Change {

@@ -78,6 +78,9 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
   }
 
   package var connectionCount: Int { sessionCount }
+  /// The ports served for the broker, in the places below `listenerCapacity`.
+  package var listenerCapacity: Int { listeners.capacity }
+  package func listenerPort(at place: Int) -> UInt16? { listeners[place] }
   package var subscriptionCount: Int { trie.subscriptionCount }
   /// Connections that forbid consuming, because they may have subscriptions nobody here knows.
   package var opaqueSessionCount: Int { opaqueCount }

@@ -130,6 +130,13 @@ package struct Connection: BitwiseCopyable {
   var retries: UInt8 = 0
   var keepaliveProbes: UInt8 = 0
 
+  // For the operator.
+  let openedAt: Instant
+  /// Payload sent for the first time, and payload that the application took.
+  var sentBytes: UInt64 = 0
+  var consumedBytes: UInt64 = 0
+  var retransmissions: UInt64 = 0
+
   // Lists of the stack: ready to send, or waiting for a neighbour; and with an event to take.
   var list = ConnectionList.Name.none
   var listNext: UInt32 = .max
@@ -145,6 +152,7 @@ package struct Connection: BitwiseCopyable {
     self.remote = remote
     self.tag = tag
     self.hash = hash
+    openedAt = now
     self.initialSend = initialSend
     self.timestampOffset = timestampOffset
     let sum = InternetChecksum(

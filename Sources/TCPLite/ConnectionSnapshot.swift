@@ -22,6 +22,12 @@ package struct ConnectionSnapshot: BitwiseCopyable, Sendable {
   package var retransmitTimeout: Interval
   package var retries: Int
   package var isRecovering: Bool
+  package var openedAt: Instant
+  /// Payload in order from the peer, and payload sent to it, each byte once.
+  package var receivedBytes: UInt64
+  package var sentBytes: UInt64
+  /// Segments sent again.
+  package var retransmissions: UInt64
   package var usesTimestamps: Bool
   package var usesSACK: Bool
 }
@@ -53,6 +59,9 @@ extension TCPStack {
       roundTrip: .nanoseconds(c.roundTrip.smoothed),
       retransmitTimeout: c.roundTrip.current(maximum: configuration.maximumRTO),
       retries: Int(c.retries), isRecovering: c.flags.contains(.inRecovery),
+      openedAt: c.openedAt,
+      receivedBytes: c.consumedBytes + UInt64(c.receive.readableCount),
+      sentBytes: c.sentBytes, retransmissions: c.retransmissions,
       usesTimestamps: c.flags.contains(.usesTimestamps), usesSACK: c.flags.contains(.usesSACK))
   }
 }

@@ -44,6 +44,7 @@ extension TCPStack {
     guard connections.contains(connection) else { return }
     let index = connection.index
     connections[index].receive.consume(count, pool: &pool, entries: &entries)
+    connections[index].consumedBytes += UInt64(count)
     if connections[index].state == .closed {
       if connections[index].flags.contains(.endsWhenRead),
         connections[index].receive.readableCount == 0

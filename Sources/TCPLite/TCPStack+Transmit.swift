@@ -116,22 +116,28 @@ extension TCPStack {
       TCPHeader.storeChecksum(sum, into: &frame, at: start)
     }
     guard wasSent else { return false }
-    count(segment, connections[index].sendMax)
+    count(segment, of: index)
     let reportIsComplete = connections[index].reported.count == 0 || options.sackCount > 0
     connections[index].sent(
       segment, carriesReport: reportIsComplete, maximumRTO: configuration.maximumRTO, now: now)
     return true
   }
 
-  private func count(_ segment: Transmission, _ sendMax: SequenceNumber) {
+  /// Before `sendMax` moves.
+  private mutating func count(_ segment: Transmission, of index: UInt32) {
     counters.increment(.framesSent)
     counters.increment(.segmentsSent)
     switch segment.kind {
-    case .data where segment.sequence >= sendMax: counters.add(segment.count, to: .bytesSent)
-    case .data: counters.increment(.segmentsRetransmitted)
+    case .data where segment.sequence >= connections[index].sendMax:
+      counters.add(segment.count, to: .bytesSent)
+      connections[index].sentBytes += UInt64(segment.count)
+    case .data:
+      counters.increment(.segmentsRetransmitted)
+      connections[index].retransmissions += 1
     case .repeated:
       counters.increment(.segmentsRetransmitted)
       counters.increment(.fastRetransmits)
+      connections[index].retransmissions += 1
     case .probe: counters.increment(.windowProbesSent)
     case .keepalive: counters.increment(.keepaliveProbesSent)
     case .ack, .synACK: break
