@@ -7,7 +7,7 @@ package import TCPLite
 /// client to client without the broker.
 ///
 /// In each turn: `handle` every event of the transport, then `pump`. Nothing here reads a clock or
-/// allocates after `init`. Design: docs/mqtt-offload.md.
+/// allocates after `init`. How it decides: docs/mqtt-offload.md.
 package struct MQTTOffload<
   Transport: ClientTransport & ~Copyable, Link: BrokerLink & ~Copyable
 >: ~Copyable {

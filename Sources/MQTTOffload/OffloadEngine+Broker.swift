@@ -13,6 +13,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
   ) {
     let count = bytes.byteCount
     let ranDry = sessions[i].credit.receive(count)
+    let wasBetweenPackets = sessions[i].isBetweenPackets
     var packets = 0
     // Bytes up to `at` were looked at, those from `start` on are still to be sent.
     var start = 0
@@ -51,6 +52,8 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     }
     forward(i, bytes.extracting(start..<count), &stack)
     countFromBroker(i, packets: packets, bytes: count, ranDry: ranDry)
+    // Somebody may wait for the end of a packet.
+    if !wasBetweenPackets, sessions[i].isBetweenPackets { wakeHeld() }
   }
 
   /// Adds to the beginning of a packet that came earlier; returns how many bytes it took.
@@ -198,7 +201,11 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
         names[i] = ClientName(name)
       }
     }
-    if !sessions[i].isRaw { beginSubscriptions(i, sessionPresent: view.sessionPresent) }
+    // MQTT 3.1 does not say whether there is a session; without a clean start there may be.
+    let mayBePresent = sessions[i].version == .v31 && sessions[i].isPersistent
+    if !sessions[i].isRaw {
+      beginSubscriptions(i, sessionPresent: view.sessionPresent || mayBePresent)
+    }
   }
 
   /// The broker's stream cannot be followed: no packet boundaries in either direction any more.

@@ -139,7 +139,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     reschedule(i)
   }
 
-  private mutating func wakeHeld() {
+  mutating func wakeHeld() {
     var next = held.first(from: 0)
     while let i = next {
       ready.insert(i)
@@ -207,8 +207,7 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     {
       return .full
     }
-    let isBetweenPackets = sessions[s].streamRemaining == 0 && sessions[s].partial.count == 0
-    return sessions[s].proof.state == .proven && isBetweenPackets ? .ready : .behind
+    return sessions[s].proof.state == .proven && sessions[s].isBetweenPackets ? .ready : .behind
   }
 
   // MARK: Proof

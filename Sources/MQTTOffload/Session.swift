@@ -112,6 +112,10 @@ package struct Session: BitwiseCopyable {
 
   package init() {}
 
+  /// All that the broker began to send has been queued for the client.
+  @inline(__always)
+  var isBetweenPackets: Bool { streamRemaining == 0 && partial.count == 0 }
+
   /// Copies of messages may be put into its stream.
   @inline(__always)
   var isReceiver: Bool { phase == .connected && !isRaw && !brokerEnded }

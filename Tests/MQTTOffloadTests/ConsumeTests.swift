@@ -223,6 +223,23 @@ import TopicTrie
     #expect(third.messages().isEmpty && lab.offload.engine.trie.subscriptionCount == 0)
   }
 
+  /// MQTT 3.1 has no flag for it.
+  @Test func aSessionThatMayBeThereIsTakenForOne() {
+    let lab = trusting()
+    let client = lab.client("old", version: 3, clean: false)
+    #expect(lab.count(.opaqueSessionPresent) == 1)
+    lab.stack.reset(client.connection)
+    lab.settle()
+    let clean = lab.client("old", version: 3)
+    #expect(lab.count(.opaqueSessionPresent) == 1 && lab.offload.engine.opaqueCount == 0)
+    clean.send(Packet.subscribe(1, [("t", 0)]))
+    lab.settle()
+    clean.packets()
+    lab.client("p", version: 3).say("t", "x")
+    #expect(clean.messages() == [Message("t", "x")])
+    #expect(lab.broker.handledPublishes == 0)
+  }
+
   @Test func aTakeOverTakesTheSubscriptionsAlong() {
     let lab = trusting()
     let publisher = lab.client("p")
