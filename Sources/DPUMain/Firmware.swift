@@ -29,8 +29,11 @@ extension Firmware {
 
     var workers: [WorkerThread] = []
     var handles: [CoreHandle] = []
+    let rings = NeighbourExchange.rings(configuration.cores.count)
     for index in configuration.cores.indices {
-      let worker = plan.worker(index, ports: ports.ports, pools: ports.pools, mac: mac, links)
+      let worker = plan.worker(
+        index, ports: ports.ports, pools: ports.pools, mac: mac, links,
+        NeighbourExchange(worker: index, rings: rings))
       handles.append(worker.handle)
       workers.append(try WorkerThread(worker, core: configuration.cores[index]))
     }
@@ -135,7 +138,8 @@ struct StartPlan {
 
   /// All that core number `index` works with.
   func worker(
-    _ index: Int, ports: [DPDKPort], pools: [DPDKPool], mac: MACAddress, _ links: HostLinkListener
+    _ index: Int, ports: [DPDKPort], pools: [DPDKPool], mac: MACAddress, _ links: HostLinkListener,
+    _ neighbours: consuming NeighbourExchange
   ) -> Worker {
     let now = DPDK.now
     let mailbox = CoreMailbox()
@@ -143,7 +147,7 @@ struct StartPlan {
       stack: TCPStack(configuration: stack(mac: mac), now: now),
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: now),
       link: WorkerLink(links.mailbox(index), channelsMax: configuration.tcp.connections),
-      echoPort: configuration.echoPort, portCount: ports.count,
+      neighbours: neighbours, echoPort: configuration.echoPort, portCount: ports.count,
       core: configuration.cores[index], mailbox: mailbox)
     let device = DPDKDevice(ports: ports, queue: index, pool: pools[index])
     return Worker(loop: PollLoop(device: device, stage: stage), idle: idle, mailbox: mailbox)

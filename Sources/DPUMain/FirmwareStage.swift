@@ -35,6 +35,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
   var offload: MQTTOffload<TCPStack, DPULink>
   private var echo = EchoService()
   private var stations = StationTable()
+  private let neighbours: NeighbourExchange
   private let counters = Counters<StageCounter>()
   private let portCount: Int
   let core: Int
@@ -42,12 +43,13 @@ struct FirmwareStage: TurnStage, ~Copyable {
 
   init(
     stack: consuming TCPStack, offload: consuming MQTTOffload<TCPStack, DPULink>,
-    link: consuming WorkerLink, echoPort: UInt16?, portCount: Int, core: Int,
-    mailbox: CoreMailbox
+    link: consuming WorkerLink, neighbours: consuming NeighbourExchange,
+    echoPort: UInt16?, portCount: Int, core: Int, mailbox: CoreMailbox
   ) {
     self.stack = stack
     self.offload = offload
     workerLink = link
+    self.neighbours = neighbours
     self.portCount = portCount
     self.core = core
     self.mailbox = mailbox
@@ -90,6 +92,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     if portCount > 1, let ethernet = try? EthernetView(bytes) {
       stations.learn(ethernet.source, on: port)
     }
+    neighbours.share(bytes)
     return stack.receive(bytes, now: now) == .consumed
   }
 
@@ -97,6 +100,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     through ports: inout Ports<Device>, now: Instant
   ) -> Bool {
     var worked = false
+    neighbours.receive(into: &stack, now: now)
     workerLink.beginTurn(now: now)
     while let event = stack.nextEvent() {
       worked = true

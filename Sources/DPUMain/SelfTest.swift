@@ -81,6 +81,7 @@ struct SelfTest: ~Copyable {
       stack: TCPStack(configuration: configuration, now: DPDK.now),
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: DPDK.now),
       link: WorkerLink(link, channelsMax: configuration.connectionsMax),
+      neighbours: NeighbourExchange(worker: 0, rings: NeighbourExchange.rings(1)),
       echoPort: SelfTestClient.serverPort, portCount: 1, core: 0, mailbox: CoreMailbox())
     return Loop(device: device, stage: stage)
   }
