@@ -23,13 +23,16 @@ class Subscriber:
             ["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", address[0], "-p", str(address[1]),
              "-C", str(count), "-W", "30", *arguments],
             stdout=subprocess.PIPE)
+        # A retained message may come before the SUBACK.
+        self.early = []
         for line in self.process.stdout:
-            if line.startswith(b"Subscribed") or b"received SUBACK" in line:
+            self.early.append(line)
+            if b"received SUBACK" in line:
                 break
 
     def output(self):
         out, _ = self.process.communicate(timeout=40)
-        lines = out.splitlines(keepends=True)
+        lines = self.early + out.splitlines(keepends=True)
         return b"".join(line for line in lines if not line.startswith((b"Client ", b"Subscribed")))
 
 
