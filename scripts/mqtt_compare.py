@@ -68,10 +68,25 @@ class Path:
             "--payload", str(arguments.payload), "--warmup", str(max(20, publishes // 20)),
             "--publishes", str(publishes), "--burst", str(burst),
             "--broker-pid", str(self.broker_pid), "--samples"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, start_new_session=True,
+            preexec_fn=come_first)
         if done.returncode != 0:
             raise SystemExit(f"{self.name}, {subscribers} subscribers: {done.stderr.strip()}")
         return json.loads(done.stdout)
+
+
+def come_first(pid="self"):
+    """Firmware, brokers and clients alike come before whatever else the machine does.
+
+    Linux shares the processor among sessions first, so it is the session that gets the priority.
+    """
+    try:
+        with open(f"/proc/{pid}/autogroup", "w") as group:
+            group.write("-20")
+    except FileNotFoundError:  # a kernel that does not group by session
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.setpriority(os.PRIO_PROCESS, int(thread), -20)
 
 
 def through_dpu(lab):
@@ -90,15 +105,15 @@ def combine(runs):
     """Figures of one path over all rounds: latencies pooled, counts and CPU time summed."""
     samples = [s for run in runs for s in run["samplesMicroseconds"]]
     phases = [run[phase] for run in runs for phase in ("latency", "burst")]
-    deliveries = sum(phase["deliveries"] for phase in phases)
+    measured = sum(phase["deliveries"] for phase in phases)
     cpu = sum(p["deliveries"] * (p["brokerCPUMicrosecondsPerDelivery"] or 0) for p in phases)
     burst_seconds = sum(run["burst"]["seconds"] for run in runs)
     burst = sum(run["burst"]["deliveries"] for run in runs)
     return {
         "p50Microseconds": percentile(samples, 50), "p99Microseconds": percentile(samples, 99),
         "p50MicrosecondsOfRounds": [run["p50Microseconds"] for run in runs],
-        "brokerCPUMicrosecondsPerDelivery": round(cpu / deliveries, 4),
-        "deliveries": deliveries,
+        "brokerCPUMicrosecondsPerDelivery": round(cpu / measured, 4),
+        "deliveries": sum(run["deliveries"] for run in runs),
         "burstDeliveriesPerSecond": round(burst / burst_seconds) if burst_seconds else None,
         **{name: sum(run[name] for run in runs)
            for name in ("lost", "duplicated", "reordered", "foreign")},
@@ -171,6 +186,8 @@ def main():
         [os.path.join(REPOSITORY, "dev"), "lab", "status", "--json"],
         capture_output=True, text=True, check=True).stdout)
 
+    for pid in lab["pids"].values():
+        come_first(pid)
     results = []
     for subscribers in (int(n) for n in arguments.subscribers.split(",")):
         print(f"measuring {subscribers} subscribers, {arguments.rounds} rounds", file=sys.stderr)

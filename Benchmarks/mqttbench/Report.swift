@@ -25,6 +25,8 @@ struct Report {
   /// Nanoseconds, of the latency phase.
   var latencies: [UInt64] = []
   var complete = true
+  /// Of all phases, warm-up included.
+  var deliveries = 0
   var lost = 0
   var duplicated = 0
   var reordered = 0
@@ -52,8 +54,8 @@ struct Report {
       "version":"\(options.version.rawValue)","payloadBytes":\(options.payloadBytes),\
       "complete":\(complete),"p50Microseconds":\(microseconds(0.5)),\
       "p99Microseconds":\(microseconds(0.99)),"minMicroseconds":\(microseconds(0)),\
-      "maxMicroseconds":\(microseconds(1)),"lost":\(lost),"duplicated":\(duplicated),\
-      "reordered":\(reordered),"foreign":\(foreign),"window":\(options.window),\
+      "maxMicroseconds":\(microseconds(1)),"deliveries":\(deliveries),"lost":\(lost),\
+      "duplicated":\(duplicated),"reordered":\(reordered),"foreign":\(foreign),"window":\(options.window),\
       "latency":\(latency.json(brokerKnown: known)),"burst":\(burst.json(brokerKnown: known))\(samples)}
       """
   }

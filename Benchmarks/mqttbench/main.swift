@@ -36,6 +36,7 @@ do {
     report.burst = try phase(options.burst, window: options.window)
   }
   try bench.settle(milliseconds: 200)
+  report.deliveries = bench.tally.deliveries
   report.lost = bench.tally.lost(published: bench.published)
   report.duplicated = bench.tally.duplicated
   report.reordered = bench.tally.reordered
