@@ -9,6 +9,7 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   let lines = UnsafeBufferPointer(start: data, count: count).split(separator: 10)
   var trie = TopicTrie(
     TopicTrieLimits(subscribers: 8, subscriptions: 32, nodes: 64, nameBlocks: 48), key0: 3, key1: 5)
+  var matcher = TopicMatcher()
   var model = Model()
   for line in lines {
     guard let first = line.first else { continue }
@@ -27,7 +28,8 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
       model.pairs.removeAll { $0.subscriber == subscriber }
     default:
       var found: [UInt32] = []
-      trie.match(topic: text.span.bytes) { subscriber, _ in found.append(subscriber) }
+      trie.start(&matcher, topic: text.span.bytes)
+      while let match = trie.next(&matcher, text.span.bytes) { found.append(match.subscriber) }
       precondition(found.sorted() == model.match(text))
     }
     precondition(trie.subscriptionCount == model.pairs.count)

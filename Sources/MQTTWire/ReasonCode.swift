@@ -45,9 +45,6 @@ package enum ReasonCode: UInt8, CaseIterable, BitwiseCopyable, Sendable {
   case subscriptionIdentifiersNotSupported = 0xa1
   case wildcardSubscriptionsNotSupported = 0xa2
 
-  /// 0x80 and above mean that the operation failed.
-  package var isFailure: Bool { rawValue >= 0x80 }
-
   /// Whether `sender` may put this code into a packet of `type` (the tables of chapter 3).
   package func isAllowed(in type: PacketType, from sender: Sender) -> Bool {
     switch type {

@@ -87,13 +87,6 @@ extension TopicTrie {
     }
   }
 
-  /// Calls `body` for each subscription that `topic` meets. For those without a matcher at hand.
-  package func match(topic: RawSpan, _ body: (UInt32, SubscriptionValue) -> Void) {
-    var matcher = TopicMatcher()
-    start(&matcher, topic: topic)
-    while let match = next(&matcher, topic) { body(match.subscriber, match.value) }
-  }
-
   private func visit(
     _ place: TopicMatcher.Pending, _ matcher: inout TopicMatcher, _ topic: RawSpan
   ) {

@@ -41,9 +41,10 @@ extension TopicTrie {
 
   func matches(_ topic: String) -> [TopicMatch] {
     var found: [TopicMatch] = []
-    match(topic: Array(topic.utf8).span.bytes) {
-      found.append(TopicMatch(subscriber: $0, value: $1))
-    }
+    var matcher = TopicMatcher()
+    let bytes = Array(topic.utf8)
+    start(&matcher, topic: bytes.span.bytes)
+    while let match = next(&matcher, bytes.span.bytes) { found.append(match) }
     return ordered(found)
   }
 
