@@ -149,25 +149,9 @@ if Context.environment["DPU_FUZZ"] == "1" {
   ]
 }
 
-// While the house is being built: rooms that do not stand yet are left out.
-func stands(_ target: Target) -> Bool {
-  let folder = target.path ?? (target.isTest ? "Tests/" : "Sources/") + target.name
-  return FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + folder)
-}
-let standing = Set(targets.filter(stands).map(\.name))
-func name(of dependency: Target.Dependency) -> String? {
-  switch dependency {
-  case .targetItem(let name, _), .byNameItem(let name, _): name
-  default: nil
-  }
-}
-targets = targets.filter { target in
-  stands(target) && target.dependencies.allSatisfy { name(of: $0).map(standing.contains) ?? true }
-}
-
 let package = Package(
   name: "dpu",
-  products: embedded && standing.contains("BrokerShim")
+  products: embedded
     ? [.library(name: "dpushim", type: .dynamic, targets: ["BrokerShim"])] : [],
   dependencies: embedded
     ? [] : [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")],

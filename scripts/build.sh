@@ -25,7 +25,7 @@ swift_build() {
   local scratch=$1 log
   shift
   log=$(mktemp)
-  # The manifest asks which folders exist; a cached answer would be an old one.
+  # The manifest asks for the environment; a cached answer may be another's.
   if ! swift build -c release --manifest-cache none --scratch-path "$scratch" "$@" >"$log" 2>&1; then
     grep -vE '^\[[0-9]+/[0-9]+\] |^warning: ' "$log" >&2
     rm -f "$log"
