@@ -1,0 +1,1 @@
+../../Tests/ControlPlaneTests/FakeSource.swift

@@ -1,0 +1,19 @@
+// Input: one line of the control socket. The answer is one line of JSON, or nothing.
+import DPUCore
+
+@testable import ControlPlane
+
+/// Made once: counters are never freed.
+private final class Firmware: @unchecked Sendable {
+  let handler = RequestHandler(source: FakeSource())
+}
+private let firmware = Firmware()
+
+@c(LLVMFuzzerTestOneInput)
+public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+  let input = RawSpan(_unsafeStart: UnsafeRawPointer(data), byteCount: count)
+  let reply = firmware.handler.handle(input, from: Caller(mayWrite: count & 1 == 0))
+  precondition(!reply.bytes.contains(10))
+  precondition(reply.isEmpty || (try? JSONDocument.parse(reply.span)) != nil)
+  return 0
+}
