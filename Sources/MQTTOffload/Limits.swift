@@ -6,6 +6,9 @@ package enum OffloadLimits {
   /// Packets up to this are looked at whole; larger ones stream through. The design's cap for an
   /// offloaded message, and small enough that every receive window holds one.
   package static let packetBytesMax = 64 << 10
+  /// A larger packet is passed on as soon as so much of it is there: room for the topic and
+  /// properties of any real message, and a quarter of the usual receive buffer.
+  static let largeFrontBytes = 16 << 10
   /// Distinct encodings of one message: 3.x, 5.0, and 5.0 with one of fourteen subscription
   /// identifiers. A message that needs more goes through the broker.
   static let variantsMax = 16

@@ -112,10 +112,12 @@ package struct MQTTOffload<
       engine.settle(i, &stack, &link)
     case .closed(let channel, let reason):
       guard let i = engine.session(of: channel), engine.sessions[i].hasChannel else { return }
-      if reason == .finished {
-        engine.brokerClosed(i, &stack, &link, now: now)
-      } else {
+      // A broker that closes with something of the client unread resets its side; what it wrote
+      // before, such as its DISCONNECT, has left all the same.
+      if reason == .refused {
         engine.abort(i, .abortedByBroker, &stack, &link)
+      } else {
+        engine.brokerClosed(i, &stack, &link, now: now)
       }
     }
   }

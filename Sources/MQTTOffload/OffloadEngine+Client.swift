@@ -83,7 +83,8 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     let isLate = sessions[i].rest == .late
     let isLarge = total > OffloadLimits.packetBytesMax || (isLate && total > readable)
     let needed = isLarge ? min(readable, OffloadLimits.packetBytesMax) : total
-    guard readable >= min(total, OffloadLimits.packetBytesMax) || isLate else {
+    // Of a packet that streams only the front is looked at; no window holds all of it.
+    guard readable >= (isLarge ? min(total, OffloadLimits.largeFrontBytes) : total) || isLate else {
       awaitRest(i, readable, now)
       return passFragment(i, readable)
     }

@@ -178,6 +178,31 @@ import Testing
     #expect(lab.count(.publishesConsumed) == 1)
   }
 
+  /// No receive buffer need hold 64 KB of it.
+  @Test func aLargePacketIsNotWaitedFor() {
+    let lab = Lab()
+    let publisher = lab.client("p")
+    let channel = lab.broker.channels[publisher.connection]!
+    let packet = Packet.publish("t", [UInt8](repeating: 1, count: 100_000))
+    publisher.send(Array(packet.prefix(20_000)))
+    lab.settle()
+    #expect(channel.input.count == 20_000)
+    publisher.send(Array(packet.dropFirst(20_000)))
+    lab.settle()
+    #expect(channel.seen.last == packet)
+  }
+
+  @Test func theLastWordsOfABrokerThatResetsArrive() {
+    let lab = Lab()
+    let client = lab.client("a")
+    let words: [UInt8] = [0xe0, 1, 0x81]
+    lab.link.events.append(.data(client.connection, words))
+    lab.link.events.append(.plain(.closed(client.connection, .reset)))
+    lab.turn()
+    #expect(client.bytes() == words)
+    #expect(client.finReceived && !client.isGone)
+  }
+
   @Test func noChannelNoConnection() {
     let lab = Lab()
     lab.link.refusesChannels = true
