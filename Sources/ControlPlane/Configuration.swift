@@ -68,7 +68,7 @@ package struct Configuration: Equatable, Sendable {
   package struct TCP: Equatable, Sendable {
     package var connections = 16_384
     /// Bytes one connection may hold that its reader has not taken.
-    package var receiveBuffer = 65_536
+    package var receiveBuffer = 262_144
     /// Bytes one connection may hold that its peer has not acknowledged.
     package var sendBuffer = 262_144
     /// Blocks of payload shared by all connections of the core.

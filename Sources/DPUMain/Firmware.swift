@@ -161,6 +161,7 @@ struct StartPlan {
     result.consume = consumes ? .certified : .off
     result.verify = configuration.mqtt.verify == .trust ? .trust : .learned
     result.verdictLifetime = .milliseconds(UInt64(configuration.mqtt.verdictTTLMilliseconds))
+    result.messageBytesMax = configuration.mqtt.maximumPacket
     result.connectionsMax = configuration.tcp.connections
     result.blockSize = configuration.tcp.blockSize
     return result
@@ -181,7 +182,9 @@ struct StartPlan {
     result.mtu = configuration.mtu
     result.connectionsMax = configuration.tcp.connections
     result.receiveLimit = configuration.tcp.receiveBuffer
-    result.sendLimit = configuration.tcp.sendBuffer
+    // A subscriber is slow when its send queue is full, in bytes or in packets.
+    result.sendLimit = min(configuration.tcp.sendBuffer, configuration.mqtt.slowBytes)
+    result.sendEntriesMax = min(result.sendEntriesMax, configuration.mqtt.slowPackets)
     result.blockCount = configuration.tcp.blocks
     result.blockSize = configuration.tcp.blockSize
     return result
