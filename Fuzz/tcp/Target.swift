@@ -106,8 +106,15 @@ private struct FuzzBench: ~Copyable {
     stack.transmit(into: &sink, now: now)
     for frame in sink.frames {
       precondition(frame.count >= 14 && frame.count <= 14 + stack.configuration.mtu)
+      precondition(frame[0] & 1 == 0 || isForAGroup(frame))
       learn(frame)
     }
+  }
+
+  /// Only what neighbours ask, and that an address is taken, is for all to hear.
+  func isForAGroup(_ frame: [UInt8]) -> Bool {
+    if half(frame, 12) == 0x0806 { return half(frame, 20) == 1 }
+    return half(frame, 12) == 0x86dd && frame[20] == 58 && (frame[54] == 135 || frame[54] == 136)
   }
 
   /// Follows what the stack sends to our peer; it must be well formed.

@@ -3,9 +3,10 @@ import DPUCore
 /// What the stack counts. `dropped…` is a frame or segment thrown away, with its reason.
 package enum TCPCounter: Int, CounterKey {
   case framesReceived, framesSent, framesNotForUs
-  case droppedShortFrame, droppedUnknownEtherType, droppedBadARP, droppedBadIPv4Header
-  case droppedBadIPv4Checksum, droppedFragment, droppedBadIPv6Header, droppedBadSource
-  case droppedUnknownProtocol, droppedBadICMP, droppedUnknownICMP, droppedRoutingHeader
+  case droppedShortFrame, droppedGroupSourceMAC, droppedUnknownEtherType, droppedBadARP
+  case droppedBadIPv4Header, droppedBadIPv4Checksum, droppedFragment, droppedBadIPv6Header
+  case droppedBadSource, droppedUnknownProtocol, droppedBadICMP, droppedUnknownICMP
+  case droppedRoutingHeader
   case droppedReplyQueueFull, droppedReplyNoBlock, droppedReplyTooLong
   case droppedShortSegment, droppedBadTCPHeader, droppedBadTCPChecksum, droppedBadTCPOption
   case droppedBadFlags, droppedMissingACK, droppedOutOfWindow, droppedOldTimestamp
@@ -31,6 +32,7 @@ package enum TCPCounter: Int, CounterKey {
     case .framesSent: "framesSent"
     case .framesNotForUs: "framesNotForUs"
     case .droppedShortFrame: "droppedShortFrame"
+    case .droppedGroupSourceMAC: "droppedGroupSourceMAC"
     case .droppedUnknownEtherType: "droppedUnknownEtherType"
     case .droppedBadARP: "droppedBadARP"
     case .droppedBadIPv4Header: "droppedBadIPv4Header"

@@ -28,6 +28,9 @@ extension TCPStack {
     guard destination == configuration.mac || isOurGroup(destination),
       ethernet.source != configuration.mac
     else { return notForUs() }
+    // No station has a group for its address (IEEE 802.3 §3.2.3); what is sent there, every
+    // station hears.
+    if ethernet.source.isMulticast { return drop(.droppedGroupSourceMAC) }
     switch ethernet.type {
     case EtherType.ipv4:
       guard let address = configuration.ipv4 else { return notForUs() }

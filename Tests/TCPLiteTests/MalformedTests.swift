@@ -40,6 +40,43 @@ import Testing
     frame = syn
     frame[12] = 0x88
     check(frame, .droppedUnknownEtherType, .notForUs)
+    frame = syn
+    frame[6] |= 1
+    check(frame, .droppedGroupSourceMAC)
+    // Addressed to others it is theirs to refuse.
+    frame[5] ^= 1
+    check(frame, .framesNotForUs, .notForUs)
+  }
+
+  /// Whatever would have been answered to a group: a handshake, a RST, an echo reply, and what
+  /// neighbours ask.
+  @Test func framesFromAGroupAreNotAnswered() {
+    for group in [MACAddress.broadcast, MACAddress(0x01, 0, 0x5e, 0, 0, 1)] {
+      for var link in [Link(), Link.v6] {
+        let bench = Bench(link: link)
+        let known = Call(bench)
+        link.clientMAC = group
+        var ping: [UInt8] = [8, 0, 0, 0, 1, 2, 3, 4]
+        ping.replaceSubrange(2..<4, with: be(slowChecksum(ping)))
+        let frames = [
+          link.frame(RawSegment(flags: "S", sourcePort: 5)),
+          link.frame(RawSegment(acknowledgment: 9, sourcePort: 5)),
+          link.frame(RawSegment(flags: "S", destinationPort: 99)),
+          link.frame(known.segment("PA", "to nobody")),
+          link.client.isIPv4
+            ? link.frame(protocolNumber: 1, ping) : link.icmpv6([128, 0, 0, 0, 1, 2, 3, 4]),
+          link.client.isIPv4 ? link.arpRequest() : link.solicitation(),
+        ]
+        for (count, frame) in frames.enumerated() {
+          #expect(bench.inject(frame) == .consumed)
+          #expect(bench.counter(.droppedGroupSourceMAC) == UInt64(count + 1))
+        }
+        #expect(bench.turn() == [] && bench.otherFrames == [])
+        // The station itself is still where it was.
+        #expect(bench.exchange(known.segment("PA", "hello")).map(\.flags) == ["A"])
+        #expect(bench.text(known.connection) == "hello")
+      }
+    }
   }
 
   @Test func arp() {
