@@ -38,6 +38,7 @@ package enum MQTTCounter: Int, CounterKey {
   case relayedLinkStalled
   case relayedNotCertified
   case relayedOpaqueSession
+  case relayedTooManyLevels
   case relayedShared
   case relayedOverlapping
   case relayedDiffers
@@ -113,6 +114,7 @@ package enum MQTTCounter: Int, CounterKey {
     case .relayedLinkStalled: "relayedLinkStalled"
     case .relayedNotCertified: "relayedNotCertified"
     case .relayedOpaqueSession: "relayedOpaqueSession"
+    case .relayedTooManyLevels: "relayedTooManyLevels"
     case .relayedShared: "relayedShared"
     case .relayedOverlapping: "relayedOverlapping"
     case .relayedDiffers: "relayedDiffers"

@@ -118,11 +118,12 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     return nil
   }
 
-  /// What its receivers forbid. `receivers` holds them afterwards.
+  /// What the levels of its topic and its receivers forbid. `receivers` holds them afterwards.
   mutating func receiversRule(
     _ i: UInt32, _ topic: RawSpan, _ bench: inout Workbench
   ) -> MQTTCounter? {
     receivers.collect(topic, from: i, &bench.matcher, trie, &subscribers, sessions)
+    if receivers.isTooDeep { return .relayedTooManyLevels }
     if receivers.isShared { return .relayedShared }
     if receivers.isOverlapping { return .relayedOverlapping }
     return nil

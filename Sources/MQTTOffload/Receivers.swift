@@ -18,6 +18,8 @@ package struct Receiver: BitwiseCopyable {
 package struct Receivers: ~Copyable {
   private var list: FixedArray<Receiver>
   private(set) var count = 0
+  /// The topic has so many levels that a broker may end the connection for it, as mosquitto does.
+  private(set) var isTooDeep = false
   /// A member of a shared subscription matches: the broker chooses which.
   private(set) var isShared = false
   /// A client matches with several subscriptions: how many copies it gets is the broker's policy.
@@ -45,6 +47,7 @@ package struct Receivers: ~Copyable {
     fingerprint = 0
     match += 1
     trie.start(&matcher, topic: topic)
+    isTooDeep = matcher.isDeeper
     while let found = trie.next(&matcher, topic) {
       let identity = SubscriberIdentity(trieNumber: found.subscriber)
       if identity.isShared {

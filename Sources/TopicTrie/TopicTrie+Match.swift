@@ -26,8 +26,8 @@ package struct TopicMatcher: BitwiseCopyable {
   var levelCount = 0
   /// Levels whose hash is known, from the first on: as deep as a name had to be looked up.
   var hashedCount = 0
-  /// The topic has more levels than any filter can name.
-  var isDeeper = false
+  /// The topic has more levels than any filter can name. Known from `start` on.
+  package internal(set) var isDeeper = false
   /// The topic starts with `$`.
   var isReserved = false
   var stack = PerLevel<Pending>(repeating: Pending())

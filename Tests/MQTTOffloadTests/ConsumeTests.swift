@@ -305,6 +305,27 @@ import TopicTrie
     #expect(lab.offload.engine.opaqueCount == 0)
   }
 
+  /// mosquitto disconnects for a topic with more than 200 separators. Whether it does is its
+  /// business, trusted or not.
+  @Test(arguments: [OffloadConfiguration.Verify.trust, .learned])
+  func topicsWithTooManyLevelsAreTheBrokersToRefuse(verify: OffloadConfiguration.Verify) {
+    let lab = trusting { $0.verify = verify }
+    let subscriber = lab.subscriber("s", "#")
+    let publisher = lab.client("p")
+    let deepest = String(repeating: "/", count: 200)
+    for n in 0..<3 { publisher.say(deepest, "\(n)") }
+    let consumed: UInt64 = verify == .trust ? 3 : 2
+    #expect(lab.count(.publishesConsumed) == consumed)
+    for n in 3..<6 { publisher.say(deepest + "/", "\(n)") }
+    #expect(lab.count(.publishesConsumed) == consumed && lab.count(.relayedTooManyLevels) == 3)
+    #expect(lab.broker.handledPublishes == 6 - Int(consumed))
+    #expect(subscriber.messages().map(\.payload) == (0..<6).map { "\($0)" })
+    let topic = Array((deepest + "/").utf8)
+    let explained = lab.offload.explain(
+      publisher: publisher.connection, topic: topic.span.bytes, link: lab.link, now: lab.now)
+    #expect(explained.reason == .relayedTooManyLevels)
+  }
+
   @Test func offMeansOff() {
     let lab = trusting { $0.consume = .off }
     let subscriber = lab.subscriber("s", "t")
