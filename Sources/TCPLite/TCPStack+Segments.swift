@@ -111,7 +111,6 @@ extension TCPStack {
         [.rst, .ack], flow, sequence: SequenceNumber(0),
         acknowledgment: header.sequence + length)
     }
-    counters.increment(.resetsSent)
   }
 
   /// A segment in TIME-WAIT. When it opens a new connection in place of the old one, the last
@@ -241,7 +240,6 @@ extension TCPStack {
         sendBare(
           [.rst], Flow(local: flow.local, remote: flow.remote, mac: mac, hash: 0),
           sequence: header.acknowledgment, acknowledgment: SequenceNumber(0))
-        counters.increment(.resetsSent)
       }
       return false
     }

@@ -168,7 +168,6 @@ extension TCPStack {
   /// Tells the peer that the connection is no more, when there is a way to tell it.
   mutating func sendReset(for index: UInt32) {
     sendLone([.rst, .ack], for: index)
-    counters.increment(.resetsSent)
   }
 
   /// A segment without data, at once instead of in the connection's turn.
@@ -213,6 +212,7 @@ extension TCPStack {
     TCPHeader.storeChecksum(sum, into: &frame, at: start)
     replies.append(block, byteCount: length)
     counters.increment(.segmentsSent)
+    if flags.contains(.rst) { counters.increment(.resetsSent) }
   }
 }
 

@@ -129,6 +129,16 @@ import Testing
     #expect(bench.exchange(segment) == [])
   }
 
+  @Test func aResetCountsWhenItIsSent() {
+    let bench = Bench()
+    for port in 1...200 as ClosedRange<UInt16> {
+      bench.inject(RawSegment(flags: "S", sourcePort: port, destinationPort: 99))
+    }
+    #expect(bench.turn().count == TCPLimits.repliesMax)
+    #expect(bench.counter(.resetsSent) == UInt64(TCPLimits.repliesMax))
+    #expect(bench.counter(.droppedReplyQueueFull) == 200 - UInt64(TCPLimits.repliesMax))
+  }
+
   @Test func anUnlistenedPortRefuses() {
     let bench = Bench()
     let isRefused = bench.stack.listen(1_883, tag: 1)
