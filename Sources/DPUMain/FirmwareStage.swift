@@ -120,6 +120,9 @@ struct FirmwareStage: TurnStage, ~Copyable {
   mutating func finish<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) {
+    // Nobody answers for these connections any more. Not a FIN: what is on the way between a
+    // client and the broker is lost.
+    while !stack.abortAll(), transmit(through: &ports, now: now) > 0 {}
     _ = transmit(through: &ports, now: now)
   }
 

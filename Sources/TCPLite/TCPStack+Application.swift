@@ -156,6 +156,19 @@ extension TCPStack {
     end(index, .aborted)
   }
 
+  /// Aborts every connection, half-open ones included, as `abort` does. False when the resets of
+  /// all do not fit in one `transmit`: then call that and this again.
+  package mutating func abortAll() -> Bool {
+    for index in 0..<UInt32(connections.capacity) {
+      guard let handle = connections.handle(at: index), connections[index].state != .closed else {
+        continue
+      }
+      if replies.isFull { return false }
+      abort(handle)
+    }
+    return true
+  }
+
   // MARK: Bookkeeping
 
   private mutating func queued(_ index: UInt32) {

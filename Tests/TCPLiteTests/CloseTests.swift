@@ -258,6 +258,59 @@ import Testing
     #expect(bench.exchange(call.segment(acking: 100)).map(\.flags) == ["R"])
   }
 
+  /// The end of the firmware: every client hears of it at once, in whatever state it is.
+  @Test func abortingAllTellsEveryPeer() {
+    let bench = Bench()
+    func on(_ port: UInt16, _ segment: RawSegment) -> RawSegment {
+      var segment = segment
+      segment.sourcePort = port
+      return segment
+    }
+    /// A handshake, but for its last segment. Returns the position of our first byte.
+    func greet(_ port: UInt16) -> UInt32 {
+      bench.exchange(on(port, RawSegment(sequence: 9, flags: "S")))[0].sequence &+ 1
+    }
+    func open(_ port: UInt16, at server: UInt32) -> SlabHandle {
+      bench.inject(on(port, RawSegment(sequence: 10, acknowledgment: server, flags: "A")))
+      return bench.stack.nextEvent()!.connection
+    }
+    let starts = (1...4 as ClosedRange<UInt16>).map(greet)
+    _ = open(1, at: starts[0])
+    _ = bench.send(open(2, at: starts[1]), noise(100, seed: 1))
+    bench.stack.close(open(3, at: starts[2]))
+    #expect(bench.turn().map(\.flags) == ["PA", "FA"])
+
+    let isDone = bench.stack.abortAll()
+    let out = bench.turn()
+    #expect(isDone && out.map(\.flags) == ["RA", "RA", "RA", "RA"])
+    #expect(out.map(\.destinationPort) == [1, 2, 3, 4])
+    // Exactly where the peer expects it, or it would not believe it (RFC 5961 §3.2).
+    #expect(zip(out, starts).map { $0.sequence &- $1 } == [0, 100, 1, 0])
+    #expect(out.allSatisfy { $0.acknowledgment == 10 })
+    #expect(bench.counter(.connectionsAborted) == 4 && bench.counter(.resetsSent) == 4)
+    #expect(bench.events() == Array(repeating: .closed(.aborted), count: 3))
+    let left = (bench.stack.connectionCount, bench.stack.pool.freeCount)
+    #expect(left == (0, bench.stack.pool.capacity))
+  }
+
+  @Test func abortingAllGoesOnWhereTheAnswersWereFull() {
+    var configuration = Bench.configuration()
+    configuration.connectionsMax = 300
+    configuration.halfOpenMax = 300
+    let bench = Bench(configuration)
+    for port in 1...300 as ClosedRange<UInt16> {
+      bench.inject(RawSegment(flags: "S", sourcePort: port))
+    }
+    #expect(bench.turn().count == 300)
+    var heard: [UInt16] = []
+    for expected in [false, false, true] {
+      let isDone = bench.stack.abortAll()
+      #expect(isDone == expected)
+      heard += bench.turn().map(\.destinationPort)
+    }
+    #expect(heard == Array(1...300) && bench.counter(.droppedReplyQueueFull) == 0)
+  }
+
   @Test func aStaleHandleDoesNothing() {
     let (bench, call) = opened()
     bench.stack.abort(call.connection)
