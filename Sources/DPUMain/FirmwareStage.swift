@@ -34,7 +34,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
   var workerLink: WorkerLink
   var offload: MQTTOffload<TCPStack, DPULink>
   private var echo = EchoService()
-  private var stations = StationTable()
+  private var stations = StationTable(capacity: FirmwareLimits.stations)
   private let neighbours: NeighbourExchange
   private let counters = Counters<StageCounter>()
   private let portCount: Int

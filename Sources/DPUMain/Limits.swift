@@ -5,8 +5,6 @@ enum FirmwareLimits {
   static let framesPerWorker = 8_191
   /// Hardware addresses whose port is remembered; more share places and cost a broadcast.
   static let stations = 256
-  /// Answers on their way from one worker to another: a burst of them, and they are rare.
-  static let neighbourAnswers = 64
   /// Bytes of a topic or client identifier that an operator may ask about: what MQTT allows.
   static let topicBytes = 65_535
   /// Rows a poll loop writes in one turn; a longer list is fetched in parts, so that no turn is

@@ -30,6 +30,8 @@ package enum TCPLimits {
   static let neighbourReachable = Interval.seconds(30)
   /// Unanswered questions after which a known hardware address is no longer used.
   static let neighbourProbesMax = 3
+  /// Answers on their way from one worker to another: a burst of them, and they are rare.
+  static let neighbourAnswers = 64
   /// How soon to look again when a send was refused for want of memory and no ACK will come.
   static let starvedRetry = Interval.milliseconds(10)
 }

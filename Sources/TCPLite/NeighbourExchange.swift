@@ -1,14 +1,13 @@
-import DPUCore
+package import DPUCore
 import PacketWire
-import TCPLite
 
 /// Carries answers about neighbours (ARP replies, neighbour advertisements) to the other workers.
 ///
 /// A device spreads flows over its queues by a hash, so the answer to one worker's question may
 /// arrive at another, which has not asked and would throw it away.
-struct NeighbourExchange: ~Copyable {
+package struct NeighbourExchange: ~Copyable {
   /// A copy of the frame: an ARP reply takes 42 bytes, an advertisement 86.
-  struct Answer: BitwiseCopyable {
+  package struct Answer: BitwiseCopyable {
     static let capacity = 96
     var bytes = InlineArray<96, UInt8>(repeating: 0)
     var count = 0
@@ -18,16 +17,16 @@ struct NeighbourExchange: ~Copyable {
   private var incoming: FixedArray<SPSCRing<Answer>>
 
   /// The rings between `count` workers: `[a][b]` goes from worker `a` to worker `b`.
-  static func rings(_ count: Int) -> [[SPSCRing<Answer>]] {
+  package static func rings(_ count: Int) -> [[SPSCRing<Answer>]] {
     (0..<count).map { _ in
       (0..<count).map { _ in
-        SPSCRing(repeating: Answer(), capacity: FirmwareLimits.neighbourAnswers)
+        SPSCRing(repeating: Answer(), capacity: TCPLimits.neighbourAnswers)
       }
     }
   }
 
   /// The end of one worker. The ring from it to itself stays unused.
-  init(worker: Int, rings: [[SPSCRing<Answer>]]) {
+  package init(worker: Int, rings: [[SPSCRing<Answer>]]) {
     let own = rings[worker][worker]
     outgoing = FixedArray(repeating: own, count: rings.count - 1)
     incoming = FixedArray(repeating: own, count: rings.count - 1)
@@ -41,13 +40,13 @@ struct NeighbourExchange: ~Copyable {
 
   /// Passes `frame` on if it is an answer. A full ring loses it: the other worker asks again.
   @inline(__always)
-  func share(_ frame: RawSpan) {
+  package func share(_ frame: RawSpan) {
     if outgoing.count > 0, frame.byteCount <= Answer.capacity, Self.isAnswer(frame) { send(frame) }
   }
 
   /// Hands what the others have received to the stack.
   @inline(__always)
-  func receive(into stack: inout TCPStack, now: Instant) {
+  package func receive(into stack: inout TCPStack, now: Instant) {
     for i in 0..<incoming.count {
       while let answer = incoming[i].pop() {
         let bytes = answer.bytes
