@@ -197,6 +197,7 @@ package struct OffloadEngine<
     wantsFlush = false
     isStalled = false
     verdictEpoch += 1
+    variants.close(&stack)
   }
 
   // MARK: Time

@@ -118,6 +118,13 @@ package struct Variants: ~Copyable {
     retiredCount = 0
   }
 
+  /// Gives back the open block too; the next message takes another.
+  mutating func close<Transport: ClientTransport & ~Copyable>(_ stack: inout Transport) {
+    finish(&stack)
+    if open != .none { stack.releaseBlock(open) }
+    open = .none
+  }
+
   private func release<Transport: ClientTransport & ~Copyable>(
     _ variant: Variant, _ index: Int, _ stack: inout Transport
   ) {

@@ -160,6 +160,27 @@ import Testing
     #expect(lab.stack.listening.isEmpty)
   }
 
+  @Test func withTheLinkGoneEveryBlockComesBack() {
+    let lab = Lab { $0.verify = .trust }
+    let subscriber = lab.subscriber("s", "t")
+    let publisher = lab.client("p")
+    publisher.say("t", "consumed")
+    #expect(lab.count(.publishesConsumed) == 1)
+    lab.link.isUp = false
+    lab.link.events = [.plain(.down(.peerGone))]
+    lab.settle()
+    #expect(subscriber.isGone && publisher.isGone)
+    #expect(lab.stack.pool.freeCount == lab.stack.pool.capacity)
+    // And the next message finds one again.
+    lab.link.isUp = true
+    lab.link.events = [.plain(.up), .plain(.listen(LinkAddress(ipv4: 0, port: 1883)))]
+    lab.settle()
+    let later = lab.subscriber("s", "t")
+    lab.client("p").say("t", "again")
+    #expect(later.messages() == [Message("t", "again")])
+    #expect(lab.count(.publishesConsumed) == 2)
+  }
+
   /// A transport that gives no room for the rest of a packet until its beginning is read.
   @Test func aPacketWhoseRestDoesNotComeStreams() {
     let lab = Lab { $0.verify = .trust }
