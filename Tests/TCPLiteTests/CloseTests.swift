@@ -132,7 +132,8 @@ import Testing
   @Test func timeWaitAnswersTheFINAgainAndEnds() {
     let (bench, call) = closedFirst()
     #expect(bench.counter(.timeWaitEntered) == 1)
-    bench.now = bench.now + .seconds(30)
+    bench.now = bench.now + .seconds(59)
+    _ = bench.turn()
     let out = bench.exchange(call.segment("FA", acking: 1))
     #expect(out.map(\.acknowledgment) == [call.client &+ 1])
     #expect(out[0].sequence == call.server &+ 1)
@@ -179,7 +180,9 @@ import Testing
     let count = bench.stack.timeWaitCount
     #expect(count == 1)
     let syn = RawSegment(sequence: call.client &- 500, flags: "S")
-    #expect(bench.exchange(stamped(syn, 20)).map(\.flags) == ["A"])
+    let answer = bench.exchange(stamped(syn, 20))
+    // RFC 7323 §3.2: timestamps until the end.
+    #expect(answer.map(\.flags) == ["A"] && answer[0].timestamps?.echo == 20)
     #expect(bench.exchange(stamped(syn, 21)).map(\.flags) == ["SA"])
   }
 

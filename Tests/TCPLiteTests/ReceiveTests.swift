@@ -80,6 +80,19 @@ import Testing
     #expect(out[0].acknowledgment == call.client &+ 5_000)
   }
 
+  /// 256 KB need a shift of three, which counts from the handshake on.
+  @Test func theWindowIsScaled() {
+    let bench = Bench()
+    let call = Call(bench)
+    #expect(call.synACK.option(3) == [3] && call.synACK.window == 65_535)
+    let out = bench.exchange(call.segment("PA", "hello"))
+    #expect(out.map(\.window) == [((256 << 10) - 5) >> 3])
+    let plain = Bench()
+    let old = Call(plain, options: [2, 4, 5, 0xb4])
+    #expect(old.synACK.option(3) == nil)
+    #expect(plain.exchange(old.segment("PA", "hello")).map(\.window) == [65_530])
+  }
+
   @Test func whatLiesBeyondTheWindowIsCutOff() {
     var configuration = Bench.configuration()
     configuration.receiveLimit = 1_000

@@ -137,6 +137,40 @@ import Testing
     #expect(window == 5_000)
   }
 
+  /// Of bytes that were never sent the peer can hold nothing.
+  @Test func aSACKOfTheFutureIsNotBelieved() {
+    let (bench, call) = sending(10_000)
+    #expect(bench.turn().count == 10)
+    var ack = call.segment(acking: 0)
+    ack.options = sack(call, (20_000, 30_000))
+    #expect(bench.exchange(ack) == [])
+    // Else everything below it would count as lost.
+    ack.options = sack(call, (1_000, 4_000))
+    #expect(offsets(call, bench.exchange(ack)) == [0])
+  }
+
+  /// A duplicate SACK (RFC 2883) tells of what came twice, not of what is missing.
+  @Test func aSACKOfThePastIsNoLoss() {
+    let (bench, call) = sending(10_000)
+    #expect(bench.turn().count == 10)
+    _ = bench.exchange(call.segment(acking: 5_000))
+    var ack = call.segment(acking: 5_000)
+    ack.options = sack(call, (1_000, 4_000))
+    #expect(bench.exchange(ack) == [])
+    #expect(bench.counter(.segmentsRetransmitted) == 0)
+  }
+
+  /// RFC 2018 §8: a peer may throw away what it has reported.
+  @Test func afterATimeoutReportsOfThePeerAreForgotten() {
+    let (bench, call) = sending(5_000)
+    #expect(bench.turn().count == 5)
+    var ack = call.segment(acking: 0)
+    ack.options = sack(call, (1_000, 5_000))
+    #expect(offsets(call, bench.exchange(ack)) == [0])
+    #expect(offsets(call, bench.wait(milliseconds: 210)) == [0])
+    #expect(offsets(call, bench.exchange(call.segment(acking: 1_000))) == [1_000, 2_000])
+  }
+
   @Test func aLostFINIsRepeated() {
     let (bench, call) = sending(100)
     bench.stack.close(call.connection)
@@ -198,6 +232,19 @@ import Testing
     #expect(out.map(\.payload.count) == [384])
   }
 
+  /// RFC 9293 §3.10.7.4: what was overtaken on the way says nothing about the window.
+  @Test func anOvertakenSegmentDoesNotCloseTheWindow() {
+    let bench = Bench()
+    let call = Call(bench)
+    bench.inject(call.segment("A", at: 5, "f"))
+    bench.inject(call.segment("A", at: 0, "abcde", window: 0))
+    #expect(bench.text(call.connection) == "abcdef")
+    _ = bench.send(call.connection, noise(100, seed: 1))
+    #expect(bench.turn().map(\.payload.count) == [100])
+    let window = bench.stack.snapshot(of: call.connection)!.sendWindow
+    #expect(window == 512 << 7)
+  }
+
   @Test func theTimeoutFollowsTheMeasuredRoundTrip() {
     let (bench, call) = sending(100)
     var acked = 0
@@ -224,6 +271,33 @@ import Testing
     _ = bench.exchange(call.segment(acking: 100))
     let after = bench.stack.snapshot(of: call.connection)!.roundTrip
     #expect(after == before)
+  }
+
+  /// Nor when the repetition did not wait for a timeout.
+  @Test func aSegmentRepeatedEarlyIsNotMeasured() {
+    let (bench, call) = sending(10_000)
+    let before = bench.stack.snapshot(of: call.connection)!.roundTrip
+    _ = bench.turn()
+    _ = bench.wait(milliseconds: 50)
+    var ack = call.segment(acking: 0)
+    ack.options = sack(call, (1_000, 10_000))
+    #expect(offsets(call, bench.exchange(ack)) == [0])
+    _ = bench.wait(milliseconds: 50)
+    _ = bench.exchange(call.segment(acking: 10_000))
+    let after = bench.stack.snapshot(of: call.connection)!.roundTrip
+    #expect(after == before)
+  }
+
+  @Test func aSYNACKSentTwiceIsNotMeasured() {
+    let bench = Bench()
+    let syn = RawSegment(sequence: 8, flags: "S")
+    let answer = bench.exchange(syn)[0]
+    _ = bench.wait(milliseconds: 500)
+    #expect(bench.exchange(syn).map(\.flags) == ["SA"])
+    _ = bench.wait(milliseconds: 100)
+    bench.inject(RawSegment(sequence: 9, acknowledgment: answer.sequence &+ 1))
+    let snapshot = bench.stack.snapshot(at: 0)!
+    #expect(snapshot.roundTrip == .zero && snapshot.retransmitTimeout == .seconds(1))
   }
 
   @Test func theSendQueueIsLimitedAndAnnouncesRoom() {
