@@ -22,7 +22,8 @@ class Subscriber:
         self.process = subprocess.Popen(
             ["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", address[0], "-p", str(address[1]),
              "-C", str(count), "-W", "30", *arguments],
-            stdout=subprocess.PIPE)
+            # Unbuffered: `communicate` with a timeout does not see what a buffer has read ahead.
+            stdout=subprocess.PIPE, bufsize=0)
         # A retained message may come before the SUBACK.
         self.early = []
         for line in self.process.stdout:
