@@ -84,6 +84,15 @@ import Testing
     #expect(bench.text(call.connection) == "abcdef")
   }
 
+  @Test func nothingIsTakenFromBeyondAFINThatCameEarly() {
+    let (bench, call) = opened()
+    _ = bench.exchange(call.segment("FPA", at: 3, "def"))
+    let out = bench.exchange(call.segment("PA", "abcdefghost"))
+    #expect(out[0].acknowledgment == call.client &+ 7)
+    #expect(bench.events() == [.readable, .peerClosed])
+    #expect(bench.text(call.connection) == "abcdef")
+  }
+
   @Test func dataBehindTheFINIsNotDelivered() {
     let (bench, call) = opened()
     _ = bench.exchange(call.segment("FA"))
@@ -132,6 +141,8 @@ import Testing
   @Test func timeWaitAnswersTheFINAgainAndEnds() {
     let (bench, call) = closedFirst()
     #expect(bench.counter(.timeWaitEntered) == 1)
+    let deadline = bench.stack.nextDeadline
+    #expect(deadline == bench.now + .seconds(60))
     bench.now = bench.now + .seconds(59)
     _ = bench.turn()
     let out = bench.exchange(call.segment("FA", acking: 1))

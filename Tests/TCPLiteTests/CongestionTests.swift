@@ -133,6 +133,23 @@ import Testing
     #expect(offsets(call, bench.exchange(duplicate, duplicate, duplicate)) == [0])
   }
 
+  /// RFC 6582 §3.2: each duplicate stands for a segment that has left the network, until an
+  /// acknowledgment covers it.
+  @Test func newDataFollowsTheDuplicatesAndNoMore() {
+    let (bench, call) = opened()
+    _ = bench.send(call.connection, noise(40_000, seed: 1))
+    #expect(bench.turn().count == 10)
+    let duplicate = call.segment(window: 60_000)
+    var sent: [[Int]] = []
+    for _ in 0..<11 { sent.append(offsets(call, bench.exchange(duplicate))) }
+    // Two by limited transmit (RFC 3042), then half of twelve segments may be out.
+    #expect(sent[..<3] == [[10_000], [11_000], [0]])
+    #expect(sent[3..<6] == [[], [], []])
+    #expect(sent[6...] == [[12_000], [13_000], [14_000], [15_000], [16_000]])
+    let partial = bench.exchange(call.segment(acking: 2_000, window: 60_000))
+    #expect(offsets(call, partial) == [2_000])
+  }
+
   /// RFC 6582 §4: what is sent again after a timeout brings duplicates of its own.
   @Test func duplicatesAfterATimeoutAreNoLoss() {
     let (bench, call) = opened()

@@ -155,6 +155,22 @@ import Testing
     #expect(last.acknowledgment == call.client &+ 15 * 1_024)
   }
 
+  /// A quarter of the blocks is for those who have a connection, an eighth for sending.
+  @Test func withFewBlocksNewWindowsAreSmall() {
+    var configuration = Bench.configuration()
+    configuration.blockCount = 16
+    let bench = Bench(configuration)
+    var windows: [Int] = []
+    var held: [Block] = []
+    for count in [11, 12, 14] {
+      while held.count < count { held.append(bench.stack.pool.allocate()!) }
+      let syn = RawSegment(flags: "S", sourcePort: UInt16(count))
+      windows.append(bench.exchange(syn)[0].window)
+    }
+    #expect(windows == [65_535, 3_000, 0])
+    #expect(bench.counter(.windowGrantsWithheld) == 2)
+  }
+
   @Test func smallSegmentsShareBlocks() {
     let bench = Bench()
     let call = Call(bench)

@@ -171,6 +171,23 @@ import Testing
     #expect(offsets(call, bench.exchange(call.segment(acking: 1_000))) == [1_000, 2_000])
   }
 
+  @Test func theFINComesWithTheLastByte() {
+    let (bench, call) = sending(2_500)
+    bench.stack.close(call.connection)
+    #expect(bench.turn().map(\.flags) == ["A", "A", "FPA"])
+  }
+
+  /// It needs no window, and is its own probe.
+  @Test func aFINIsRepeatedWhileTheWindowIsClosed() {
+    let (bench, call) = sending(100)
+    _ = bench.turn()
+    _ = bench.exchange(call.segment(acking: 100, window: 0))
+    bench.stack.close(call.connection)
+    #expect(bench.turn().map(\.flags) == ["FA"])
+    let out = bench.wait(milliseconds: 210)
+    #expect(out.map(\.flags) == ["FA"] && offsets(call, out) == [100])
+  }
+
   @Test func aLostFINIsRepeated() {
     let (bench, call) = sending(100)
     bench.stack.close(call.connection)
@@ -286,6 +303,26 @@ import Testing
     _ = bench.exchange(call.segment(acking: 10_000))
     let after = bench.stack.snapshot(of: call.connection)!.roundTrip
     #expect(after == before)
+  }
+
+  /// RFC 7323 §4.1: a timestamp tells which of them was acknowledged. One that is not ours, or
+  /// minutes old, tells nothing.
+  @Test(arguments: [(0, 29_000_000 / 8), (200_000, 1)])
+  func aRepeatedSegmentIsMeasuredByItsTimestamp(age: UInt32, smoothed: UInt64) {
+    let bench = Bench()
+    let call = Call(bench, options: HandshakeTests.timestampOptions)
+    // The handshake took no time.
+    var roundTrip = bench.stack.snapshot(of: call.connection)!.roundTrip
+    #expect(roundTrip == .nanoseconds(1))
+    _ = bench.send(call.connection, noise(100, seed: 1))
+    #expect(bench.turn().count == 1)
+    // Sent again after 201 ms, and acknowledged 29 ms later.
+    let stamp = bench.wait(milliseconds: 230)[0].timestamps!.value
+    bench.inject(
+      call.segment(acking: 100, options: [1, 1, 8, 10] + be(20 as UInt32) + be(stamp &- age)))
+    roundTrip = bench.stack.snapshot(of: call.connection)!.roundTrip
+    let queued = bench.stack.unsentOrUnacknowledged(call.connection)
+    #expect(queued == 0 && roundTrip == .nanoseconds(smoothed))
   }
 
   @Test func aSYNACKSentTwiceIsNotMeasured() {
