@@ -87,7 +87,9 @@ var targets: [Target] = [
   engine("HostLink", ["DPUCore"]),
   engine("MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
   engine("PollLoop", ["Frames", "DPUCore"]),
-  engine("ControlPlane", ["CLinux", "CJansson", "DPUCore"]),
+  engine("JSONText", ["CJansson", "DPUCore"]),
+  engine("P4Pipelines", ["PacketWire", "JSONText", "DPUCore"]),
+  engine("ControlPlane", ["CLinux", "JSONText", "DPUCore"]),
 ]
 
 if embedded {
@@ -97,8 +99,8 @@ if embedded {
     .executableTarget(
       name: "DPUMain",
       dependencies: [
-        "DPDKPort", "PollLoop", "ControlPlane", "MQTTOffload", "TCPLite", "HostLink",
-        "PacketWire", "Frames", "DPUCore", "CLinux",
+        "DPDKPort", "PollLoop", "ControlPlane", "P4Pipelines", "JSONText", "MQTTOffload",
+        "TCPLite", "HostLink", "PacketWire", "Frames", "DPUCore", "CLinux",
       ], swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
@@ -133,17 +135,19 @@ if embedded {
     tests(
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
-    tests("ControlPlane", ["DPUCore", "dpuctl"]),
+    tests("JSONText", ["DPUCore"]),
+    tests("P4Pipelines", ["JSONText", "DPUCore"]),
+    tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
   ]
 }
 
 if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
-    fuzzer("configuration", ["ControlPlane"]),
+    fuzzer("configuration", ["ControlPlane", "JSONText"]),
     fuzzer("hostlink", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
     fuzzer("offload", ["MQTTOffload", "HostLink", "MQTTWire", "TCPLite", "PacketWire"]),
-    fuzzer("requests", ["ControlPlane"]),
+    fuzzer("requests", ["ControlPlane", "JSONText"]),
     fuzzer("tcp", ["TCPLite", "PacketWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
   ]

@@ -1,5 +1,5 @@
 import CLinux
-import DPUCore
+package import DPUCore
 
 /// Why the firmware cannot start, for the person who started it.
 package struct StartFailure: Error, Equatable, Sendable {

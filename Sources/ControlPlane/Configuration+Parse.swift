@@ -1,4 +1,5 @@
-import DPUCore
+package import DPUCore
+package import JSONText
 
 /// What is wrong with a configuration, and where.
 package struct ConfigurationError: Error, Equatable, Sendable {

@@ -1,4 +1,5 @@
-import DPUCore
+package import DPUCore
+import JSONText
 
 /// What the firmware is told at start: the contents of the configuration file, checked. Every
 /// member has the default that holds when the file leaves it out.

@@ -34,7 +34,6 @@ package enum Limits {
   package static let ealArguments = 64
   /// Linux limits a path of a socket to 107 bytes and a zero.
   package static let socketPathBytes = 107
-  package static let textBytes = 1_024
   package static let cores = 64
   /// One for IPv4 and one for IPv6: what the TCP stack answers to.
   package static let addresses = 2

@@ -1,3 +1,6 @@
+package import DPUCore
+package import JSONText
+
 /// An answer that says why there is none. The codes from -32768 on are those of JSON-RPC 2.0,
 /// section 5.1; those from -32000 on are ours.
 package struct RPCError: Error {

@@ -1,4 +1,5 @@
 import DPUCore
+import JSONText
 
 // The results of the methods. Members are only ever added: scripts rely on these names.
 extension RequestHandler {

@@ -1,4 +1,5 @@
 package import DPUCore
+import JSONText
 
 /// Who sent a request.
 package struct Caller: Sendable {

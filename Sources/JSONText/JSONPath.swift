@@ -1,15 +1,15 @@
-import DPUCore
+package import DPUCore
 
 /// The way from the outermost value of a JSON text to one inside it.
 package struct JSONPath: Equatable, Sendable {
   /// For people: `$.ports[1].mtu`.
   package private(set) var text: Text = "$"
   /// For finding the place again: which member or element to take at each level.
-  private(set) var ordinals: [Int] = []
+  package private(set) var ordinals: [Int] = []
 
   package init() {}
 
-  func member(_ key: Text, ordinal: Int) -> JSONPath {
+  package func member(_ key: Text, ordinal: Int) -> JSONPath {
     var path = self
     path.text.append(byte: UInt8(ascii: "."))
     // Cut, because a key may be as long as the text it stands in.
@@ -18,7 +18,7 @@ package struct JSONPath: Equatable, Sendable {
     return path
   }
 
-  func element(_ index: Int) -> JSONPath {
+  package func element(_ index: Int) -> JSONPath {
     var path = self
     path.text.append("[\(index)]" as Text)
     path.ordinals.append(index)
@@ -32,7 +32,7 @@ package struct TextPosition: Equatable, Sendable {
   package var column = 1
 
   /// Of the byte at `offset`, or of the end.
-  init(of offset: Int, in text: RawSpan) {
+  package init(of offset: Int, in text: RawSpan) {
     for index in 0..<min(offset, text.byteCount) {
       let byte = text.byte(at: index)
       if byte == UInt8(ascii: "\n") {
@@ -48,16 +48,16 @@ package struct TextPosition: Equatable, Sendable {
 
 /// Walks a text that is known to be JSON to the place a path names. jansson keeps no positions of
 /// values; this is run only to report an error, so it starts from the beginning each time.
-struct JSONLocator: ~Escapable {
+package struct JSONLocator: ~Escapable {
   private let text: RawSpan
   private var offset = 0
 
   @_lifetime(copy text)
-  init(_ text: RawSpan) { self.text = text }
+  package init(_ text: RawSpan) { self.text = text }
 
   /// Byte offset of the value at `path`, or of the key before it.
   @_lifetime(self: copy self)
-  mutating func locate(_ path: JSONPath, key: Bool) -> Int {
+  package mutating func locate(_ path: JSONPath, key: Bool) -> Int {
     offset = 0
     skipSpace()
     var start = offset

@@ -1,5 +1,5 @@
 import CJansson
-import DPUCore
+package import DPUCore
 
 /// A parsed JSON text. The values in it live as long as somebody holds one of them.
 @safe

@@ -1,4 +1,4 @@
-import DPUCore
+package import DPUCore
 
 /// Writes JSON as text, without a tree: commas are put by themselves, keys and values in the
 /// order of the calls. What is text comes out as valid UTF-8 whatever went in.
@@ -8,63 +8,63 @@ package struct JSONWriter {
 
   package init() {}
 
-  mutating func beginObject() { open(UInt8(ascii: "{")) }
-  mutating func endObject() { close(UInt8(ascii: "}")) }
-  mutating func beginArray() { open(UInt8(ascii: "[")) }
-  mutating func endArray() { close(UInt8(ascii: "]")) }
+  package mutating func beginObject() { open(UInt8(ascii: "{")) }
+  package mutating func endObject() { close(UInt8(ascii: "}")) }
+  package mutating func beginArray() { open(UInt8(ascii: "[")) }
+  package mutating func endArray() { close(UInt8(ascii: "]")) }
 
-  mutating func key(_ key: StaticString) {
+  package mutating func key(_ key: StaticString) {
     separate()
     quote(Text(stringLiteral: key))
     text.append(byte: UInt8(ascii: ":"))
     needsComma = false
   }
 
-  mutating func value<Integer: FixedWidthInteger>(_ value: Integer) {
+  package mutating func value<Integer: FixedWidthInteger>(_ value: Integer) {
     separate()
     text.append(value)
   }
 
-  mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-  mutating func null() { literal("null") }
+  package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
+  package mutating func null() { literal("null") }
 
-  mutating func value(text string: Text) {
+  package mutating func value(text string: Text) {
     separate()
     quote(string)
   }
 
-  mutating func value(string: StaticString) { value(text: Text(stringLiteral: string)) }
+  package mutating func value(string: StaticString) { value(text: Text(stringLiteral: string)) }
 
   // MARK: Members
 
-  mutating func member<Integer: FixedWidthInteger>(_ key: StaticString, _ value: Integer) {
+  package mutating func member<Integer: FixedWidthInteger>(_ key: StaticString, _ value: Integer) {
     self.key(key)
     self.value(value)
   }
 
-  mutating func member(_ key: StaticString, _ value: Bool) {
+  package mutating func member(_ key: StaticString, _ value: Bool) {
     self.key(key)
     self.value(value)
   }
 
-  mutating func member(_ key: StaticString, text: Text) {
+  package mutating func member(_ key: StaticString, text: Text) {
     self.key(key)
     value(text: text)
   }
 
-  mutating func member(_ key: StaticString, string: StaticString) {
+  package mutating func member(_ key: StaticString, string: StaticString) {
     self.key(key)
     value(string: string)
   }
 
   /// Nil is written as null.
-  mutating func member(_ key: StaticString, optional value: Int?) {
+  package mutating func member(_ key: StaticString, optional value: Int?) {
     self.key(key)
     if let value { self.value(value) } else { null() }
   }
 
   /// Appends one value that another writer has finished.
-  mutating func value(finished other: JSONWriter) {
+  package mutating func value(finished other: JSONWriter) {
     separate()
     text.append(other.text)
   }

@@ -1,7 +1,6 @@
 import DPUCore
+import JSONText
 import Testing
-
-@testable import ControlPlane
 
 @Suite struct WriterTests {
   @Test(arguments: [
@@ -34,18 +33,8 @@ import Testing
     #expect(
       json.text.string == "[18446744073709551615,-9223372036854775808,0,true,null,{},-10]")
   }
+}
 
-  @Test func shortTextIsCutAtACharacter() {
-    func shown(_ string: String) -> String {
-      let bytes = Array(string.utf8)
-      return ShortText(bytes.span.bytes).text.string
-    }
-    #expect(shown("") == "")
-    let full = String(repeating: "x", count: 60)
-    #expect(shown(full) == full)
-    #expect(shown(full + "y") == String(repeating: "x", count: 59) + "…")
-    // 59 bytes and a character of two.
-    let odd = String(repeating: "x", count: 59) + "é"
-    #expect(shown(odd) == String(repeating: "x", count: 59) + "…")
-  }
+extension Text {
+  fileprivate var string: String { String(decoding: bytes, as: UTF8.self) }
 }

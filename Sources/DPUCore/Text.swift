@@ -1,5 +1,3 @@
-import DPUCore
-
 /// UTF-8 text as plain bytes: what stands here for `String`, whose comparison and splitting would
 /// bring Unicode tables into the firmware. For start-up and the control thread only.
 package struct Text: Equatable, Sendable {
@@ -85,5 +83,40 @@ extension Text: ExpressibleByStringInterpolation {
     package mutating func appendInterpolation<Integer: FixedWidthInteger>(_ value: Integer) {
       text.append(value)
     }
+  }
+}
+
+/// Up to 60 bytes of a longer text, for rows that travel through rings.
+package struct ShortText: BitwiseCopyable, Sendable {
+  package static let capacity = 60
+
+  private var storage = InlineArray<60, UInt8>(repeating: 0)
+  /// Bytes of the whole text.
+  package private(set) var fullCount: UInt32 = 0
+
+  package init() {}
+
+  package init(_ text: RawSpan) { self.init(first: text, fullCount: text.byteCount) }
+
+  /// A text of `fullCount` bytes of which at least those that are kept stand in `first`.
+  package init(first: RawSpan, fullCount: Int) {
+    self.fullCount = UInt32(fullCount)
+    for index in 0..<min(fullCount, Self.capacity) { storage[index] = first.byte(at: index) }
+  }
+
+  package var isCut: Bool { fullCount > Self.capacity }
+
+  /// The kept bytes, ended at a character and with "…" when the text was longer.
+  package var text: Text {
+    var count = min(Int(fullCount), Self.capacity)
+    var text = Text()
+    if isCut {
+      // Back to the start of the character that the cut may have gone through.
+      while count > 0, storage[count - 1] & 0xc0 == 0x80 { count -= 1 }
+      count = max(0, count - 1)
+    }
+    for index in 0..<count { text.append(byte: storage[index]) }
+    if isCut { text.append("…" as StaticString) }
+    return text
   }
 }

@@ -1,34 +1,48 @@
-import DPUCore
+package import DPUCore
 
 /// One value of a JSON text on its way to a Swift value; every reading checks.
-struct JSONField {
-  let node: JSONNode
-  let path: JSONPath
+package struct JSONField {
+  package let node: JSONNode
+  package let path: JSONPath
 
-  /// What is wrong with the value (or the key before it) at a path.
-  struct Problem: Error {
-    var path: JSONPath
-    var atKey = false
-    var message: Text
+  package init(node: JSONNode, path: JSONPath) {
+    self.node = node
+    self.path = path
   }
 
-  func problem(_ message: Text) -> Problem { Problem(path: path, message: message) }
+  /// What is wrong with the value (or the key before it) at a path.
+  package struct Problem: Error {
+    package var path: JSONPath
+    package var atKey = false
+    package var message: Text
+
+    package init(path: JSONPath, atKey: Bool = false, message: Text) {
+      self.path = path
+      self.atKey = atKey
+      self.message = message
+    }
+  }
+
+  /// The longest `text` unless the caller says otherwise.
+  package static let textBytes = 1_024
+
+  package func problem(_ message: Text) -> Problem { Problem(path: path, message: message) }
 
   private func mismatch(_ wanted: StaticString) -> Problem {
     problem("must be \(wanted), is \(node.kind.name)")
   }
 
-  struct Member {
-    let key: Text
-    let field: JSONField
+  package struct Member {
+    package let key: Text
+    package let field: JSONField
 
     /// For the `default` of a `switch` over the keys that are known.
-    func unknown(_ known: StaticString) -> Problem {
+    package func unknown(_ known: StaticString) -> Problem {
       Problem(path: field.path, atKey: true, message: "unknown key; known are \(known)")
     }
   }
 
-  func members() throws(Problem) -> [Member] {
+  package func members() throws(Problem) -> [Member] {
     guard node.kind == .object else { throw mismatch("an object") }
     var members: [Member] = []
     for member in node.members {
@@ -39,7 +53,7 @@ struct JSONField {
     return members
   }
 
-  func elements(_ range: ClosedRange<Int>) throws(Problem) -> [JSONField] {
+  package func elements(_ range: ClosedRange<Int>) throws(Problem) -> [JSONField] {
     guard node.kind == .array else { throw mismatch("an array") }
     guard range.contains(node.count) else {
       throw problem(
@@ -52,7 +66,7 @@ struct JSONField {
     return fields
   }
 
-  func integer(_ range: ClosedRange<Int>) throws(Problem) -> Int {
+  package func integer(_ range: ClosedRange<Int>) throws(Problem) -> Int {
     guard let value = node.integer else { throw mismatch("an integer") }
     guard range.contains(Int(value)) else {
       throw problem(
@@ -62,7 +76,7 @@ struct JSONField {
   }
 
   /// A string that is neither empty nor too long and holds no control character.
-  func text(maximumBytes: Int = Limits.textBytes) throws(Problem) -> Text {
+  package func text(maximumBytes: Int = Self.textBytes) throws(Problem) -> Text {
     guard let text = node.text else { throw mismatch("a string") }
     guard !text.isEmpty else { throw problem("must not be empty") }
     guard text.bytes.count <= maximumBytes else {
@@ -74,7 +88,7 @@ struct JSONField {
     return text
   }
 
-  func word<Word: ClosedWord>(_: Word.Type) throws(Problem) -> Word {
+  package func word<Word: ClosedWord>(_: Word.Type) throws(Problem) -> Word {
     guard let text = node.text else { throw mismatch("a string") }
     var known = Text()
     for word in Word.allCases {
@@ -87,6 +101,6 @@ struct JSONField {
 }
 
 /// A type whose values are written as one of a few words.
-protocol ClosedWord: CaseIterable where AllCases == [Self] {
+package protocol ClosedWord: CaseIterable where AllCases == [Self] {
   var word: StaticString { get }
 }
