@@ -209,8 +209,9 @@ extension P4Program {
     case isUnionValid(Int)
     /// Of a stack of unions' element.
     case isUnionElementValid(Int, Expression)
-    /// Valid elements counted from the start: `last_stack_index` is this minus one.
+    /// Index of the last element that was extracted or pushed: the stack's size minus one.
     case lastStackIndex(Int)
+    /// Elements that were extracted or pushed, where `next` stands.
     case stackSize(Int)
     case lastUnionStackIndex(Int)
     case unionStackSize(Int)
@@ -612,7 +613,10 @@ extension P4Program {
     /// Where control goes when there is no default action (`base_default_next`).
     package var nextByDefault: Node = .end
     package var defaultEntry: ActionEntry?
+    /// Neither the action nor its arguments may be changed.
     package var isDefaultConstant = false
+    /// The action may not be changed, its arguments may unless `isDefaultConstant`.
+    package var isDefaultActionConstant = false
     package var areEntriesConstant = false
     package var entries: [ConstantEntry] = []
     package var supportsTimeout = false
