@@ -142,6 +142,12 @@ def write_l3switch(folder, dice):
     write(folder, "l3switch.setup", setup)
 
 
+def write_pktgen(folder):
+    write(folder, "pktgen.setup", [
+        f"table_add PgIngress.control_port PgIngress.trust 1 {0x0200000000bb:#x}&&&{mask_of(48, 48):#x} => 1",
+        "mirroring_add 100 0", "mirroring_add 101 3"])
+
+
 def main():
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
@@ -156,6 +162,7 @@ def main():
     write_l3(folder, random.Random(2))
     write_acl(folder, random.Random(3), found)
     write_l3switch(folder, random.Random(2))
+    write_pktgen(folder)
 
 
 if __name__ == "__main__":
