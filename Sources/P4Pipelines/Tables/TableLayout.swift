@@ -8,6 +8,8 @@ package struct KeyField: Sendable {
   /// Bits; big-endian, padded with zero bits to whole bytes in front.
   package var width: Int
   package var byteCount: Int { (width + 7) / 8 }
+  /// Anded with the value of the packet before matching, and with that of entries.
+  package var mask: WideInteger?
 }
 
 /// How the arguments of an action stand in a record: word 0 is the action's number, then each
@@ -70,6 +72,12 @@ package struct TableLayout: Sendable {
   package var storage: P4Program.Storage = .direct
   package var actions: [RecordLayout] = []
   package var hasPriorities: Bool { kind == .ternary || kind == .range || kind == .optional }
+  /// Whether one prefix of the whole key tells an entry: fields to be equal, then at the end one
+  /// of which a prefix counts.
+  package var isPrefixLast: Bool {
+    guard kind == .lpm, let last = keys.last, last.kind == .lpm else { return false }
+    return keys.dropLast().allSatisfy { $0.kind == .exact || $0.kind == .valid }
+  }
   package var counts = false
   package var meter: Meter?
   package var supportsTimeout = false
@@ -92,7 +100,8 @@ package struct TableLayout: Sendable {
     capacity = min(max(0, table.capacity), TableLimits.entriesMax)
     var next = 0
     for key in table.keys {
-      let field = KeyField(kind: key.kind, offset: next, width: key.width)
+      let field = KeyField(
+        kind: key.kind, offset: next, width: key.kind == .valid ? 8 : key.width, mask: key.mask)
       keys.append(field)
       next += field.byteCount
     }
@@ -113,12 +122,12 @@ package struct TableLayout: Sendable {
   }
 }
 
-/// A key as an entry holds it: `value` and, by the kind of each field, its mask or its upper
-/// bound in `mask`. Both have the form of `TableLayout`. Made on the control thread; entering it
-/// allocates nothing.
-package struct EntryKey: Equatable, Sendable {
-  package var value: [UInt8]
-  package var mask: [UInt8]
-  /// Bits of the longest-prefix field that count, plus all bits before it; for tables of kind lpm.
-  package var prefixLength = 0
+extension TableLayout {
+  /// The record of an entry of the program; refuses actions that the table does not have.
+  package func record(_ entry: P4Program.ActionEntry) throws(TableError) -> [UInt64] {
+    for action in actions where action.action == entry.action {
+      return try action.encode(entry.arguments)
+    }
+    throw .badAction
+  }
 }
