@@ -59,7 +59,14 @@ extension ControlBatch {
   @discardableResult
   package func setDefault(table: Int, _ action: ActionValue) throws(ControlError) -> Int {
     try self.table(table)
-    return append(.setDefault(table: table, try target(action, of: table)))
+    let target = try target(action, of: table)
+    let program = names.program.tables[table]
+    if program.isDefaultActionConstant, case .action(let index, _) = action,
+      index != program.defaultEntry?.action
+    {
+      throw ControlError(.defaultIsConstant)
+    }
+    return append(.setDefault(table: table, target))
   }
 
   /// Back to what the program says.
@@ -140,7 +147,7 @@ extension ControlBatch {
 
   private func key(_ keys: [P4Program.KeyMatch], of table: Int) throws(ControlError) -> EntryKey {
     try self.table(table)
-    do { return try names.layouts[table].key(keys) } catch {
+    do { return try names.layouts[table].encode(keys) } catch {
       throw ControlError(ControlFailure(error))
     }
   }

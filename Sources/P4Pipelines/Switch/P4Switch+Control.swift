@@ -149,7 +149,7 @@ extension P4Switch {
     case .removeValue(let set, let value):
       try machine.tables.remove(value, fromValueSet: set)
     case .removeValues(let set):
-      machine.tables.removeAll(fromValueSet: set)
+      try machine.tables.removeAll(fromValueSet: set)
     default:
       return nil
     }

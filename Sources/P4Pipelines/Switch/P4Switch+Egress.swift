@@ -128,7 +128,7 @@ extension P4Switch {
     machine.clearRequests(.clone, bank: 1, asked1)
   }
 
-  private func dropMask(bank: Int, _ mask: UInt64) -> UInt64 {
+  private mutating func dropMask(bank: Int, _ mask: UInt64) -> UInt64 {
     guard mask != 0, let spec = unsafe machine.lane(of: .egressSpec, bank: bank) else { return 0 }
     var found: UInt64 = 0
     var bits = mask

@@ -82,7 +82,7 @@ extension P4Switch {
   }
 
   /// The packets that ask for multicast.
-  private func groupMask(_ mask: UInt64) -> UInt64 {
+  private mutating func groupMask(_ mask: UInt64) -> UInt64 {
     guard let lane = unsafe machine.lane(of: .multicastGroup, bank: 0) else { return 0 }
     var found: UInt64 = 0
     var bits = mask
