@@ -14,6 +14,8 @@ package enum RequestKind: Int, CaseIterable, BitwiseCopyable, Sendable {
   case failedAssertion
   /// The packet ran in a loop without end and was taken out of it: drop it.
   case stepLimit
+
+  static let count = 7
 }
 
 /// Several kinds of requests.
