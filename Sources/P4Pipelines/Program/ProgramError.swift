@@ -14,7 +14,7 @@ package struct ProgramError: Error, Sendable {
 
 /// A refusal on its way out of the loader: the place is still a chain of steps.
 struct ProgramProblem: Error {
-  var place: Place
+  var place: ProgramPlace
   /// The key before the value is meant.
   var atKey = false
   var message: Text
@@ -23,7 +23,7 @@ struct ProgramProblem: Error {
 /// One step of the way from the outermost value of a program to one inside it. Chained instead of
 /// written out, because a path is needed for the one value that is refused, not for each that is
 /// read.
-final class Place: Sendable {
+final class ProgramPlace: Sendable {
   private enum Step: Sendable {
     case root
     case member(Text, ordinal: Int)
@@ -31,27 +31,27 @@ final class Place: Sendable {
   }
 
   private let step: Step
-  private let parent: Place?
+  private let parent: ProgramPlace?
 
   init() {
     step = .root
     parent = nil
   }
 
-  private init(_ step: Step, in parent: Place) {
+  private init(_ step: Step, in parent: ProgramPlace) {
     self.step = step
     self.parent = parent
   }
 
-  func member(_ key: Text, ordinal: Int) -> Place {
-    Place(.member(key, ordinal: ordinal), in: self)
+  func member(_ key: Text, ordinal: Int) -> ProgramPlace {
+    ProgramPlace(.member(key, ordinal: ordinal), in: self)
   }
 
-  func element(_ index: Int) -> Place { Place(.element(index), in: self) }
+  func element(_ index: Int) -> ProgramPlace { ProgramPlace(.element(index), in: self) }
 
   var path: JSONPath {
     var steps: [Step] = []
-    var place: Place? = self
+    var place: ProgramPlace? = self
     while let current = place {
       steps.append(current.step)
       place = current.parent

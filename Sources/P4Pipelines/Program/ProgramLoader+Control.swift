@@ -3,26 +3,28 @@ import JSONText
 
 // The two pipelines: which table or condition follows on which.
 
-/// The nodes of one pipeline by name.
-struct NodeTable {
-  private var names = NameTable()
-  private var nodes: [P4Program.Node] = []
+extension ProgramLoader {
+  /// The nodes of one pipeline by name.
+  struct NodeTable {
+    private var names = NameTable()
+    private var nodes: [P4Program.Node] = []
 
-  /// False when the name is taken.
-  mutating func insert(_ name: Text, _ node: P4Program.Node) -> Bool {
-    guard names.insert(name, nodes.count) else { return false }
-    nodes.append(node)
-    return true
-  }
-
-  /// What `node` names; null is the end of the pipeline.
-  func node(_ node: ProgramNode) throws(ProgramProblem) -> P4Program.Node {
-    if node.isNull { return .end }
-    let name = try node.name()
-    guard let index = names.find(name) else {
-      throw node.problem("unknown table, conditional or action call \(quoted(name))")
+    /// False when the name is taken.
+    mutating func insert(_ name: Text, _ node: P4Program.Node) -> Bool {
+      guard names.insert(name, nodes.count) else { return false }
+      nodes.append(node)
+      return true
     }
-    return nodes[index]
+
+    /// What `node` names; null is the end of the pipeline.
+    func node(_ node: ProgramNode) throws(ProgramProblem) -> P4Program.Node {
+      if node.isNull { return .end }
+      let name = try node.name()
+      guard let index = names.find(name) else {
+        throw node.problem("unknown table, conditional or action call \(quoted(name))")
+      }
+      return nodes[index]
+    }
   }
 }
 

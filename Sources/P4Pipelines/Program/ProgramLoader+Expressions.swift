@@ -5,40 +5,42 @@ import JSONText
 // values of type `expression`. What comes out is typed: a number, a truth value, a header, a
 // stack or a union.
 
-/// What an expression stands for.
-enum Operand {
-  case data(P4Program.Expression)
-  case boolean(P4Program.Expression)
-  case header(P4Program.HeaderReference)
-  case stack(Int)
-  case union(Int)
-  /// Element of a stack of unions, found at run time.
-  case unionElement(Int, P4Program.Expression)
-  case unionStack(Int)
+extension ProgramLoader {
+  /// What an expression stands for.
+  enum Operand {
+    case data(P4Program.Expression)
+    case boolean(P4Program.Expression)
+    case header(P4Program.HeaderReference)
+    case stack(Int)
+    case union(Int)
+    /// Element of a stack of unions, found at run time.
+    case unionElement(Int, P4Program.Expression)
+    case unionStack(Int)
 
-  var noun: StaticString {
-    switch self {
-    case .data: "a number"
-    case .boolean: "a truth value"
-    case .header: "a header"
-    case .stack: "a header stack"
-    case .union, .unionElement: "a union"
-    case .unionStack: "a stack of unions"
+    var noun: StaticString {
+      switch self {
+      case .data: "a number"
+      case .boolean: "a truth value"
+      case .header: "a header"
+      case .stack: "a header stack"
+      case .union, .unionElement: "a union"
+      case .unionStack: "a stack of unions"
+      }
     }
   }
-}
 
-/// What may be named where an expression stands.
-struct Scope {
-  /// Parameters of the action around it.
-  var parameters = 0
-  /// The packet can be looked ahead only while it is parsed.
-  var isParsing = false
-  /// The header type whose `length_exp` it is: there `local` means a field of the header.
-  var lengthOf: Int?
+  /// What may be named where an expression stands.
+  struct Scope {
+    /// Parameters of the action around it.
+    var parameters = 0
+    /// The packet can be looked ahead only while it is parsed.
+    var isParsing = false
+    /// The header type whose `length_exp` it is: there `local` means a field of the header.
+    var lengthOf: Int?
 
-  static let control = Scope()
-  static let parser = Scope(isParsing: true)
+    static let control = Scope()
+    static let parser = Scope(isParsing: true)
+  }
 }
 
 private enum ValueType: ClosedWord {

@@ -88,6 +88,11 @@ extension ProgramLoader {
       type.fields[index].offset = offset
       offset += type.fields[index].width
     }
+    if let variable = type.variableField, type.fields[variable].offset % 8 != 0 {
+      throw node.problem(
+        "the field of variable length must start at a byte, starts at bit \(type.fields[variable].offset)"
+      )
+    }
     return type
   }
 

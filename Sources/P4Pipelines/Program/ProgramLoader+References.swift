@@ -3,22 +3,22 @@ import JSONText
 
 // What a statement or an expression names: fields, headers, members of stacks and unions.
 
-/// A name of the form `["header", "field"]`.
-enum FieldPlace {
-  case field(P4Program.FieldReference)
-  /// The hidden field `$valid$` of that header.
-  case validity(Int)
-}
-
-/// A name of the form `["stack", "field"]`: it means the last element of the stack.
-enum StackPlace {
-  case field(P4Program.HeaderReference, field: Int)
-  case validity(P4Program.HeaderReference)
-  /// The element as a whole.
-  case header(P4Program.HeaderReference)
-}
-
 extension ProgramLoader {
+  /// A name of the form `["header", "field"]`.
+  enum FieldPlace {
+    case field(P4Program.FieldReference)
+    /// The hidden field `$valid$` of that header.
+    case validity(Int)
+  }
+
+  /// A name of the form `["stack", "field"]`: it means the last element of the stack.
+  enum StackPlace {
+    case field(P4Program.HeaderReference, field: Int)
+    case validity(P4Program.HeaderReference)
+    /// The element as a whole.
+    case header(P4Program.HeaderReference)
+  }
+
   func fieldPlace(_ node: ProgramNode) throws(ProgramProblem) -> FieldPlace {
     let parts = try node.elements(2...2)
     let headerName = try parts[0].name()

@@ -75,7 +75,7 @@ package struct ProgramLoader {
     }
     var loader = ProgramLoader()
     do throws(ProgramProblem) {
-      try loader.read(ProgramNode(json: root, place: Place()))
+      try loader.read(ProgramNode(json: root, place: ProgramPlace()))
     } catch {
       let path = error.place.path
       var locator = JSONLocator(text)

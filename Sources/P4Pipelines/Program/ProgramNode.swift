@@ -4,7 +4,7 @@ import JSONText
 /// One JSON value of a program with its place; every reading checks and says what it expected.
 struct ProgramNode {
   let json: JSONNode
-  let place: Place
+  let place: ProgramPlace
 
   func problem(_ message: Text) -> ProgramProblem {
     ProgramProblem(place: place, message: message)
