@@ -59,8 +59,7 @@ struct EntryStore: ~Copyable {
 
   init(capacity: Int, keyWords: Int, hasMasks: Bool, ranges fields: [RangeField]) {
     self.keyWords = keyWords
-    ranges = RawArray(zeroes: fields.count)
-    for index in fields.indices { ranges[index] = fields[index] }
+    ranges = RawArray(fields)
     values = RawArray(zeroes: capacity * keyWords)
     masks = RawArray(zeroes: hasMasks ? capacity * keyWords : 0)
     infos = RawArray(zeroes: capacity)

@@ -29,6 +29,11 @@ package struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     unsafe base = memory.alignedUp(toMultipleOf: 64).bindMemory(to: Element.self, capacity: count)
   }
 
+  package init(_ elements: [Element]) {
+    self.init(zeroes: elements.count)
+    for index in elements.indices { self[index] = elements[index] }
+  }
+
   // Inlinable: Embedded Swift must see it in every module that owns an array.
   @inlinable deinit { unsafe allocation?.deallocate() }
 
