@@ -15,6 +15,10 @@ package enum CodeLimits {
   /// Runs of parser blocks in one `parse`: a loop that never advances ends here, and its packets are
   /// dropped.
   package static let parserSteps = 4_096
+  /// Copies of one parser state, and of all together, for different positions in the packet. Loops
+  /// over the usual stacks of up to ten labels unroll whole.
+  package static let copiesPerState = 16
+  package static let stateCopies = 256
   /// Distinct actions of one table.
   package static let actionsPerTable = 255
 }

@@ -158,8 +158,8 @@ package enum Opcode: UInt16, BitwiseCopyable, Sendable {
   // MARK: Headers as a whole
 
   /// Header `a` where it is invalid: its bytes and its varbit length become 0, it becomes valid,
-  /// and `L[c]`, unless `c` is `none`, grows by its bytes (a varbit counts as empty). `b` 1: also
-  /// the other members of its union become invalid, for all running packets.
+  /// and `L[c]`, unless `c` is `none`, grows by its bytes (a varbit counts as empty). Other members
+  /// of a union are the business of further instructions.
   case setValid
   /// Header `a` where it is valid: invalid, and `L[c]` shrinks by its bytes with its varbit.
   case setInvalid
@@ -169,8 +169,8 @@ package enum Opcode: UInt16, BitwiseCopyable, Sendable {
   case copyHeader
   /// Stack `a`, by `b` elements (1 to its count); see `StackCode`.
   case pushStack, popStack
-  /// `M[d]` = headers `a` and `b` are equal: both invalid, or both valid with the same bytes
-  /// (varbit: length and so many bytes). `size` 1 turns round.
+  /// `M[d]` = headers `a` and `b` are both valid and have the same bytes (varbit: length and so
+  /// many bytes): false for two invalid headers, as in BMv2. `size` 1 turns round.
   case headersEqual
   /// Varbit of header `d` = that of header `a`: bytes and length; `e` is 0.
   case copyVariable
@@ -218,7 +218,7 @@ package enum Opcode: UInt16, BitwiseCopyable, Sendable {
   case count
   /// Index `immediate`.
   case countImmediate
-  /// `L[d]` = register `b` at index `L[a]`; out of range `L[d]` stays.
+  /// `L[d]` = register `b` at index `L[a]`; out of range `L[d]` stays. (`size` 1: never is.)
   case registerRead
   /// Register `b` at index `L[a]` = `L[c] & mask`; out of range ignored.
   case registerWrite

@@ -64,6 +64,9 @@ package struct PipelineCode: Sendable {
   /// By `StandardField.rawValue`; nil: the program neither reads nor writes it (reads as 0).
   package var standard: [FieldPlace?] = []
 
+  /// Where each field lives, by header and field of the program: for the tracer and for tests.
+  package var fieldPlaces: [[FieldPlace]] = []
+
   // Descriptors that instructions name
   package var selectCases: [SelectCase] = []
   package var runHeaders: [UInt32] = []
@@ -234,7 +237,8 @@ extension PipelineCode {
     }
     package var kind: Kind
     package var shift: UInt8 = 0
-    /// Left out when this mask register is clear; `none`: never.
+    /// When this mask register is clear: zeros in a fixed plan, left out of another. `none`:
+    /// always there.
     package var guardMask: UInt32 = Instruction.none
     package var source: UInt32
     /// Bits that it adds, the value right-aligned in them with zeros before.
@@ -253,7 +257,8 @@ extension PipelineCode {
   /// last byte is filled up with zeros.
   package struct GatherPlan: Sendable {
     package var segments: [Segment] = []
-    /// Every segment starts at its `at`: no guards, varbits or payload.
+    /// Every segment starts at its `at`, whether its guard is set or not: no varbits, no payload.
+    /// Table keys, value set keys and digests are fixed; calculations with guards are not.
     package var isFixed = true
     /// Bytes altogether when fixed, else the most without the payload.
     package var bytes = 0
@@ -264,9 +269,14 @@ extension PipelineCode {
     package var algorithm: P4Program.HashAlgorithm
     package var plan: GatherPlan
     package var hasPayload = false
-    package init(algorithm: P4Program.HashAlgorithm, plan: GatherPlan) {
+    /// The hash function's number in the set of externs: the index in `P4Program.calculations`, or
+    /// the number of those plus the profile for a selector. (Several codes may share a function:
+    /// the same calculation where more is known of the headers.)
+    package var function: Int
+    package init(algorithm: P4Program.HashAlgorithm, plan: GatherPlan, function: Int) {
       self.algorithm = algorithm
       self.plan = plan
+      self.function = function
     }
   }
 
