@@ -24,10 +24,12 @@ struct ProgramNode {
   func elements(_ range: ClosedRange<Int>) throws(ProgramProblem) -> [ProgramNode] {
     guard json.kind == .array else { throw mismatch("an array") }
     guard range.contains(json.count) else {
-      throw range.lowerBound == range.upperBound
-        ? problem("must have \(range.lowerBound) elements, has \(json.count)")
-        : problem(
-          "must have \(range.lowerBound) to \(range.upperBound) elements, has \(json.count)")
+      let last = range.upperBound
+      let first = range.lowerBound
+      let wanted: Text =
+        first < last
+        ? "\(first) to \(last) elements" : last == 1 ? "1 element" : "\(last) elements"
+      throw problem("must have \(wanted), has \(json.count)")
     }
     var nodes: [ProgramNode] = []
     nodes.reserveCapacity(json.count)
