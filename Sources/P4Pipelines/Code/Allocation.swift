@@ -49,10 +49,13 @@ extension Compilation {
       }
     }
     for end in live.ends { isUsed.formUnion(end) }
-    for field in [StandardField.egressSpec, .multicastGroup] {
-      if let place = place(of: field) { visit(place) { isUsed.insert($0) } }
-    }
+    if let place = place(of: .egressSpec) { visit(place) { isUsed.insert($0) } }
     isUsed.insert(register(lane: cursorLane))
+    // Instructions on headers and stacks go by these without naming them.
+    for header in code.headers where header.lengthLane != Instruction.none {
+      isUsed.insert(register(lane: Int(header.lengthLane)))
+    }
+    for stack in code.stacks { isUsed.insert(register(lane: Int(stack.nextLane))) }
     for lane in 0..<stateLanes where isUsed.contains(register(lane: lane)) {
       map.lanes[lane] = code.packetLanes
       code.packetLanes += 1

@@ -201,6 +201,8 @@ extension PipelineCode {
     case .copyHeader: return "\(header(i.d)) = \(header(i.a))"
     case .pushStack: return "push \(stack(i.a)) \(i.b)"
     case .popStack: return "pop \(stack(i.a)) \(i.b)"
+    case .variableEqual:
+      return "\(mask(i.d)) = varbit of \(header(i.a)) == \(header(i.b))\(inverted)"
     case .headersEqual: return "\(mask(i.d)) = \(header(i.a)) == \(header(i.b))\(inverted)"
     case .copyVariable: return "\(header(i.d)).varbit = \(header(i.a)).varbit"
 
@@ -226,6 +228,8 @@ extension PipelineCode {
       return "\(lane(i.d)) = \(program.registers[Int(i.b)].name)[\(lane(i.a))]"
     case .registerWrite:
       return "\(program.registers[Int(i.b)].name)[\(lane(i.a))] = \(lane(i.c))\(cut(i))"
+    case .registerWriteImmediate:
+      return "\(program.registers[Int(i.b)].name)[\(lane(i.a))] = \(number(i.immediate))"
     case .registerReadWide:
       return "w\(i.d) = \(program.registers[Int(i.b)].name)[\(lane(i.a))]"
     case .registerWriteWide:

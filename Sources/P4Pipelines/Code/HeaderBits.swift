@@ -61,7 +61,7 @@ extension Compilation {
       let one = field(instruction.a, instruction)
       return one.lowerBound..<one.upperBound + Int(instruction.c) * Int(instruction.e) * 8
     case .wideLoad: return a - Int(instruction.b)..<a
-    case .headersEqual:
+    case .headersEqual, .variableEqual:
       let left = bits(of: a)
       let right = bits(of: Int(instruction.b))
       return min(left.lowerBound, right.lowerBound)..<max(left.upperBound, right.upperBound)

@@ -94,6 +94,11 @@ extension Compilation {
       let difference = xor(try truth(left), try truth(right))
       return isInverted ? difference : not(difference)
     }
+    if let a = varbit(left), let b = varbit(right) {
+      let result = newMask()
+      emit(Instruction(.variableEqual, d: result, a: a, b: b, size: isInverted ? 1 : 0))
+      return .mask(result)
+    }
     if let a = range(left), let b = range(right) {
       if let x = a.constant, let y = b.constant { return .constant((x == y) != isInverted) }
       if a.upper < b.lower || b.upper < a.lower { return .constant(isInverted) }
@@ -111,6 +116,12 @@ extension Compilation {
     let b = try wideNumber(right, bits: nil)
     emit(Instruction(.wideEqual, d: result, a: a, b: b, size: isInverted ? 1 : 0))
     return .mask(result)
+  }
+
+  /// The header whose varbit an expression is.
+  private func varbit(_ expression: P4Program.Expression) -> Int? {
+    guard case .field(let reference) = expression, field(reference).isVariable else { return nil }
+    return reference.header
   }
 
   /// As a condition, for `==` between a condition and a number.

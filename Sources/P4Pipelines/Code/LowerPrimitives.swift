@@ -244,9 +244,18 @@ extension Compilation {
       return emit(
         Instruction(.registerWriteWide, a: at, b: register, c: wide, e: width))
     }
-    let number = lane(try low(value, bits: width))
-    emit(
-      Instruction(.registerWrite, a: at, b: register, c: number, mask: Self.ones(width)))
+    switch try low(value, bits: width) {
+    case .constant(let value):
+      emit(
+        Instruction(
+          .registerWriteImmediate, a: at, b: register, immediate: value & Self.ones(width)))
+    case .lane(let number):
+      let isWithin = range(value).map { $0.isWithin(bits: width) } ?? false
+      emit(
+        Instruction(
+          .registerWrite, a: at, b: register, c: number,
+          mask: isWithin ? ~0 : Self.ones(width)))
+    }
   }
 
   private func log(

@@ -169,8 +169,8 @@ package enum Opcode: UInt16, BitwiseCopyable, Sendable {
   case copyHeader
   /// Stack `a`, by `b` elements (1 to its count); see `StackCode`.
   case pushStack, popStack
-  /// `M[d]` = headers `a` and `b` are both valid and have the same bytes (varbit: length and so
-  /// many bytes): false for two invalid headers, as in BMv2. `size` 1 turns round.
+  /// `M[d]` = headers `a` and `b` are both valid and have the same bytes (a varbit as in
+  /// `variableEqual`): false for two invalid headers, as in BMv2. `size` 1 turns round.
   case headersEqual
   /// Varbit of header `d` = that of header `a`: bytes and length; `e` is 0.
   case copyVariable
@@ -244,6 +244,11 @@ package enum Opcode: UInt16, BitwiseCopyable, Sendable {
   case resubmit, recirculate
   /// The packet that leaves keeps at most `L[a]` bytes.
   case truncate
+  /// `M[d]` = the varbits of headers `a` and `b` are equal as numbers, as BMv2 compares them:
+  /// leading zero bytes do not count. `size` 1 turns round.
+  case variableEqual
+  /// Register `b` at index `L[a]` = `immediate`; out of range ignored.
+  case registerWriteImmediate
   /// Prints with `logs[a]`, only while tracing.
   case log
   /// Counts packets with `M[a]` clear as failed assertions; they go on.

@@ -84,7 +84,7 @@ extension Opcode {
 
     case .setValid, .setInvalid: OperandRoles(c: .laneUpdate)
     case .copyHeader, .pushStack, .popStack, .copyVariable: OperandRoles()
-    case .headersEqual: OperandRoles(d: .maskWrite)
+    case .headersEqual, .variableEqual: OperandRoles(d: .maskWrite)
 
     case .extract, .extractRun, .extractNext, .require: OperandRoles(c: .laneRead)
     case .extractVariable: OperandRoles(b: .laneRead, c: .laneRead)
@@ -100,6 +100,7 @@ extension Opcode {
     case .countImmediate, .digest, .resubmit, .recirculate, .log: OperandRoles()
     case .registerRead, .meter: OperandRoles(d: .laneUpdate, a: .laneRead)
     case .registerWrite: OperandRoles(a: .laneRead, c: .laneRead)
+    case .registerWriteImmediate: OperandRoles(a: .laneRead)
     case .registerReadWide: OperandRoles(d: .wideUpdate, a: .laneRead)
     case .registerWriteWide: OperandRoles(a: .laneRead, c: .wideRead)
     case .hash, .checksumBytes: OperandRoles(d: .laneWrite)
@@ -130,7 +131,7 @@ extension Opcode {
     case .storeField, .store8, .store16, .store32, .store64, .storeField9, .storeFieldImmediate,
       .addField, .storeParameter, .copyBytes, .zeroBytes, .storeFieldAtIndex, .wideStore,
       .setValid, .setInvalid, .copyHeader, .pushStack, .popStack, .copyVariable, .count,
-      .countImmediate, .registerWrite, .registerWriteWide, .meter, .updateChecksumBytes, .random,
+      .countImmediate, .registerWrite, .registerWriteImmediate, .registerWriteWide, .meter, .updateChecksumBytes, .random,
       .digest, .cloneIngress, .cloneEgress, .resubmit, .recirculate, .truncate, .log, .assert:
       return false
     default: return true

@@ -31,7 +31,7 @@ extension Compilation {
     let array = Int(instruction.b)
     switch instruction.opcode {
     case .registerRead, .registerReadWide: return (array, false)
-    case .registerWrite, .registerWriteWide: return (array, true)
+    case .registerWrite, .registerWriteImmediate, .registerWriteWide: return (array, true)
     case .meter: return (program.registers.count + array, true)
     default: return nil
     }

@@ -104,8 +104,10 @@ extension Compilation {
       add(.verify, entry(.egress))
     }
     if requests.cloneEgress { add(.egress, entry(.egress)) }
-    for field in [StandardField.egressSpec, .multicastGroup, .priority] {
-      add(.ingress, place(of: field))
+    add(.ingress, place(of: .egressSpec))
+    // What no statement ever sets is zero, and the switch need not look.
+    for field in [StandardField.multicastGroup, .priority] {
+      if let place = place(of: field), isWritten(place, requests) { add(.ingress, place) }
     }
     add(.egress, place(of: .egressSpec))
     if requests.usesFieldLists {
@@ -134,6 +136,31 @@ extension Compilation {
       add(.update, .variable(header: UInt32(header)))
     }
     return ends
+  }
+
+  /// By a statement, or by a field list that is put back.
+  func isWritten(_ place: PipelineCode.FieldPlace, _ requests: Requests) -> Bool {
+    var wanted: Int?
+    visit(place) { wanted = $0 }
+    guard let wanted else { return false }
+    if requests.usesFieldLists {
+      for list in code.fieldLists {
+        for place in list.fields {
+          var isSame = false
+          visit(place) { if $0 == wanted { isSame = true } }
+          if isSame { return true }
+        }
+      }
+    }
+    for block in blocks {
+      for instruction in block.instructions {
+        var isWriter = false
+        visitRegisters(
+          instruction, read: { _ in }, write: { if $0 == wanted { isWriter = true } })
+        if isWriter { return true }
+      }
+    }
+    return false
   }
 
   private func readsEgressLength(

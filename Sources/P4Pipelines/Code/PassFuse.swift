@@ -86,6 +86,11 @@ extension Compilation {
         instructions[index] = fused
         isGone[at] = true
       case .storeField:
+        if let sum = checksumStore(instruction, lane(instruction.a, before: index), instructions) {
+          instructions[index] = sum.instruction
+          isGone[sum.maker] = true
+          continue
+        }
         guard let at = lane(instruction.a, before: index) else { continue }
         let made = instructions[at]
         switch made.opcode {
@@ -180,6 +185,19 @@ extension Compilation {
     blocks[block].marks = marks
   }
 
+  /// The sum of header bytes, put where it belongs.
+  private func checksumStore(
+    _ store: Instruction, _ maker: Int?, _ instructions: [Instruction]
+  ) -> (instruction: Instruction, maker: Int)? {
+    guard let maker, instructions[maker].opcode == .checksumBytes, store.mask == 0xffff,
+      store.shift % 8 == 0
+    else { return nil }
+    var sum = instructions[maker]
+    sum.opcode = .updateChecksumBytes
+    sum.d = store.d + 6 - UInt32(store.shift) / 8
+    return (sum, maker)
+  }
+
   private func isWritten(
     _ load: Instruction, between first: Int, and last: Int, _ instructions: [Instruction],
     _ isGone: [Bool]
@@ -208,7 +226,8 @@ extension Opcode {
   fileprivate var canInvert: Bool {
     switch self {
     case .equal, .less, .lessSigned, .equalImmediate, .lessImmediate, .lessSignedImmediate,
-      .equalField, .lessField, .wideEqual, .wideLess, .headersEqual, .moveMask:
+      .equalField, .lessField, .wideEqual, .wideLess, .headersEqual, .variableEqual,
+      .moveMask:
       true
     default: false
     }

@@ -122,7 +122,7 @@ extension Opcode {
     guard isPure else { return false }
     switch self {
     case .registerRead, .meter, .random, .loadImmediate, .setMask, .hash, .matchValueSet,
-      .headersEqual, .headerLength, .checksumBytes, .maskAtIndex:
+      .headersEqual, .variableEqual, .headerLength, .checksumBytes, .maskAtIndex:
       return false
     default: return roles.d == .laneWrite || roles.d == .maskWrite
     }

@@ -92,6 +92,9 @@ extension Compilation {
         read(register(mask: header))
         variable(header, read) { _ in }
       }
+    case .variableEqual:
+      variable(a, read) { _ in }
+      variable(Int(instruction.b), read) { _ in }
     case .copyVariable:
       variable(a, read) { _ in }
       variable(Int(instruction.d), { _ in }, write)
