@@ -122,18 +122,42 @@ extension Bank {
     let valid = mask(op.a) & mask(op.b)
     test(op, running) { packet in
       if valid &>> UInt64(truncatingIfNeeded: packet) & 1 == 0 { return false }
-      let bits = variableBits(left, packet)
-      if variableBits(right, packet) != bits { return false }
       let one = unsafe headerBytes(packet, left.offset)
       let other = unsafe headerBytes(packet, right.offset)
-      // All of it without a varbit; else what is before it, what it holds, what is after it.
+      // All of it without a varbit; else what is before it, the varbit, what is after it.
       let start = left.variableBits == 0 ? Int(left.bytes) : Int(left.variableBit &>> 3)
       if unsafe !sameBytes(one, other, start) { return false }
       if left.variableBits == 0 { return true }
       let end = start &+ Int(left.variableBits &>> 3)
-      return unsafe sameBytes(one + start, other + start, Int(bits &>> 3))
-        && sameBytes(one + end, other + end, Int(left.bytes) &- end)
+      return unsafe sameBytes(one + end, other + end, Int(left.bytes) &- end)
+        && sameVariable(left, right, packet)
     }
+  }
+
+  func variableEqual(_ op: Instruction, _ running: UInt64) {
+    let left = header(op.a), right = header(op.b)
+    test(op, running) { sameVariable(left, right, $0) }
+  }
+
+  /// Varbits compare as numbers: zero bytes in front do not count.
+  private func sameVariable(
+    _ left: PipelineCode.HeaderCode, _ right: PipelineCode.HeaderCode, _ packet: Int
+  ) -> Bool {
+    var one = unsafe headerBytes(packet, left.offset &+ left.variableBit &>> 3)
+    var other = unsafe headerBytes(packet, right.offset &+ right.variableBit &>> 3)
+    var count = Int(variableBits(left, packet) &>> 3)
+    var otherCount = Int(variableBits(right, packet) &>> 3)
+    while count > otherCount {
+      if unsafe one.pointee != 0 { return false }
+      unsafe one += 1
+      count &-= 1
+    }
+    while otherCount > count {
+      if unsafe other.pointee != 0 { return false }
+      unsafe other += 1
+      otherCount &-= 1
+    }
+    return unsafe sameBytes(one, other, count)
   }
 
   func copyVariable(_ op: Instruction, _ running: UInt64) {

@@ -176,6 +176,7 @@ extension PipelineCode {
       return has(header: op.a) && (op.c == Instruction.none || has(lane: op.c))
     case .copyHeader: return areAlike(op.d, op.a)
     case .headersEqual: return has(mask: op.d) && areAlike(op.a, op.b)
+    case .variableEqual: return has(mask: op.d) && has(varbit: op.a) && has(varbit: op.b)
     case .pushStack, .popStack: return Int(op.a) < stacks.count
     case .copyVariable:
       return has(varbit: op.d) && has(varbit: op.a)
@@ -209,6 +210,7 @@ extension PipelineCode {
     case .countImmediate: return true
     case .registerRead: return areLanes(op.d, op.a)
     case .registerWrite: return areLanes(op.a, op.c)
+    case .registerWriteImmediate: return has(lane: op.a)
     case .registerReadWide: return has(wide: op.d) && has(lane: op.a)
     case .registerWriteWide: return has(wide: op.c) && has(lane: op.a)
     case .meter: return areLanes(op.d, op.a)
@@ -232,7 +234,8 @@ extension PipelineCode {
   private func hasExtern(_ op: Instruction, _ program: P4Program) -> Bool {
     switch op.opcode {
     case .count, .countImmediate: Int(op.b) < program.counters.count
-    case .registerRead, .registerWrite, .registerReadWide, .registerWriteWide:
+    case .registerRead, .registerWrite, .registerWriteImmediate, .registerReadWide,
+      .registerWriteWide:
       Int(op.b) < program.registers.count
     case .meter: Int(op.b) < program.meters.count
     case .matchValueSet: Int(op.a) < program.valueSets.count

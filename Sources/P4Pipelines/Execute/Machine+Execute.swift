@@ -144,6 +144,7 @@ extension Machine {
       case .pushStack: unsafe bank.pushStack(op, running, stack(op.a), image.numbers)
       case .popStack: unsafe bank.popStack(op, running, stack(op.a), image.numbers)
       case .headersEqual: bank.headersEqual(op, running)
+      case .variableEqual: bank.variableEqual(op, running)
       case .copyVariable: bank.copyVariable(op, running)
 
       // Parser
@@ -166,7 +167,8 @@ extension Machine {
           op.d, running, to: contains(valueSet: op.a, plan: op.b, bank, running))
 
       // Externs
-      case .count, .countImmediate, .registerRead, .registerWrite, .registerReadWide,
+      case .count, .countImmediate, .registerRead, .registerWrite, .registerWriteImmediate,
+        .registerReadWide,
         .registerWriteWide, .meter, .hash, .random, .digest, .cloneIngress, .cloneEgress,
         .resubmit, .recirculate, .truncate, .log, .assert:
         executeExtern(op, bank, running)

@@ -20,6 +20,11 @@ extension Machine {
     case .registerWrite:
       unsafe externs.writeRegister(
         Int(op.b), mask: running, indices: bank.lane(op.a).base, values: bank.lane(op.c).base)
+    case .registerWriteImmediate:
+      let values = scratch.column(0)
+      each(running) { values[$0] = op.immediate }
+      unsafe externs.writeRegister(
+        Int(op.b), mask: running, indices: bank.lane(op.a).base, values: values.base)
     case .registerReadWide: readWideRegister(op, bank, running)
     case .registerWriteWide: writeWideRegister(op, bank, running)
     case .meter:
