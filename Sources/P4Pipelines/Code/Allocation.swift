@@ -203,6 +203,20 @@ extension Compilation {
         }
       }
     }
+    // A table behind a condition that never holds has lost its `apply`.
+    var isApplied = [Bool](repeating: false, count: code.tables.count)
+    for block in order {
+      for instruction in blocks[block].instructions where instruction.opcode == .apply {
+        isApplied[Int(instruction.a)] = true
+      }
+    }
+    for table in isApplied.indices where !isApplied[table] {
+      code.tables[table].isInlined = true
+      code.tables[table].key = PipelineCode.GatherPlan()
+      code.tables[table].actionBlocks = []
+      code.tables[table].hitMask = Instruction.none
+      code.tables[table].recordLane = 0
+    }
     for index in regions.indices { regions[index].conflictLane = lane(regions[index].conflictLane) }
     for index in code.tables.indices {
       // Shared inputs are of state only, and state has one name everywhere.
