@@ -171,15 +171,15 @@ extension P4Switch {
   /// When a packet in a queue with a rate may leave next; nil when none waits.
   package var nextDeadline: Instant? { queues.nextDeadline }
 
-  /// Finishes what waits, before another program takes over: a bounded number of passes, then
+  /// Finishes what waits, before another program takes over: a bounded number of runs, in which
   /// queues are emptied whatever their rates. What still goes round is dropped and counted.
   package mutating func drain<Sink: PacketSink & ~Copyable>(into sink: inout Sink, now: Instant) {
     var rounds = SwitchLimits.drainRounds
-    while rounds > 0, run(into: &sink, now: now) { rounds -= 1 }
-    begin(now)
-    while queues.count > 0 { _ = releaseQueued(into: &sink, regardless: true) }
-    rounds = SwitchLimits.drainRounds
-    while rounds > 0, run(into: &sink, now: now) { rounds -= 1 }
+    while rounds > 0, !isIdle {
+      _ = run(into: &sink, now: now)
+      if queues.count > 0 { _ = releaseQueued(into: &sink, regardless: true) }
+      rounds -= 1
+    }
     discard(into: &sink)
   }
 
