@@ -3,7 +3,7 @@ import P4Pipelines
 import Testing
 
 /// p4c's own programs and tests, as BMv2 passes them; the size of the batch must not show.
-@Suite struct CorpusTests {
+@Suite struct STFTests {
   @Test func theCorpusIsComplete() {
     #expect(VectorFiles.stf.count == 95)
     #expect(VectorFiles.load.count == 123)
