@@ -50,8 +50,49 @@ extension Compilation {
   /// The low `bits` bits, zero above.
   func cut(_ expression: P4Program.Expression, to bits: Int) throws(CompileError) -> Number {
     let value = try low(expression, bits: bits)
-    if let range = range(expression), range.isWithin(bits: bits) { return value }
-    return cut(value, to: bits)
+    return isClean(expression, bits) ? value : cut(value, to: bits)
+  }
+
+  /// `low` of that many bits gives zeros above them. Not the same as the value being that small:
+  /// `low` leaves out the masks that make it small.
+  private func isClean(_ expression: P4Program.Expression, _ bits: Int) -> Bool {
+    guard let range = range(expression), range.isNatural else { return false }
+    let isSmall = range.isWithin(bits: bits)
+    switch expression {
+    case .constant, .boolean, .parameter, .isValid, .isUnionValid, .isUnionElementValid,
+      .lastStackIndex, .lastUnionStackIndex, .stackSize, .unionStackSize, .lookahead, .register,
+      .headersEqual, .stacksEqual, .unionsEqual, .field, .indirectField:
+      return isSmall
+    case .unary(let operation, _):
+      return operation != .complement && operation != .negate && isSmall
+    case .conditional(_, let then, let otherwise):
+      return isClean(then, bits) && isClean(otherwise, bits)
+    case .binary(let operation, let left, let right):
+      switch operation {
+      case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .logicalAnd,
+        .logicalOr, .divide, .modulo, .saturatingCast, .unsignedSaturatingCast:
+        return isSmall
+      case .bitAnd:
+        if let mask = constant(right) ?? constant(left) {
+          let operand = constant(right) == nil ? right : left
+          let kept = mask.truncated(to: bits)
+          // Masks that change nothing are left out by `lowAnd`.
+          let isLeftOut =
+            kept == .ones(bits)
+            || kept == .ones(kept.bitWidth)
+              && self.range(operand)?.isWithin(bits: kept.bitWidth) == true
+          return !isLeftOut || isClean(operand, bits)
+        }
+        return isClean(left, bits) || isClean(right, bits)
+      case .bitOr, .bitXor: return isClean(left, bits) && isClean(right, bits)
+      case .add, .multiply: return isSmall && isClean(left, bits) && isClean(right, bits)
+      case .shiftRight:
+        if case .field = left { return isSmall }
+        guard let distance = constant(right)?.exactInt, distance > 0 else { return false }
+        return distance + bits <= 64 && isClean(left, distance + bits)
+      case .subtract, .shiftLeft, .twosComplement: return false
+      }
+    }
   }
 
   func cut(_ operand: Number, to bits: Int) -> Number {
@@ -221,7 +262,7 @@ extension Compilation {
     let needed = 64 - wanted.leadingZeroBitCount
     if needed == 0 { return .constant(0) }
     if let range = range(operand), wanted == Self.ones(needed), range.isWithin(bits: needed) {
-      return try low(operand, bits: needed)
+      return try low(operand, bits: bits)
     }
     return and(try low(operand, bits: needed), wanted)
   }

@@ -244,17 +244,13 @@ extension Compilation {
       return emit(
         Instruction(.registerWriteWide, a: at, b: register, c: wide, e: width))
     }
-    switch try low(value, bits: width) {
+    switch try cut(value, to: width) {
     case .constant(let value):
       emit(
         Instruction(
           .registerWriteImmediate, a: at, b: register, immediate: value & Self.ones(width)))
     case .lane(let number):
-      let isWithin = range(value).map { $0.isWithin(bits: width) } ?? false
-      emit(
-        Instruction(
-          .registerWrite, a: at, b: register, c: number,
-          mask: isWithin ? ~0 : Self.ones(width)))
+      emit(Instruction(.registerWrite, a: at, b: register, c: number))
     }
   }
 
