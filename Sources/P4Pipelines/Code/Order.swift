@@ -21,13 +21,14 @@ extension Compilation {
     let conflicts = conflictingResources()
     for block in reachableOrder() { cut(block, conflicts) }
     let touches = touches().filter { conflicts[blocks[$0.block].section.rawValue][$0.resource] }
-    for section in SectionKind.allCases { order(section, touches) }
+    let live = touches.isEmpty ? nil : liveness()
+    for section in SectionKind.allCases { order(section, touches, live) }
   }
 
   // MARK: Shared state
 
   /// Register arrays, then meter arrays.
-  private func resource(_ instruction: Instruction) -> (resource: Int, writes: Bool)? {
+  func resource(_ instruction: Instruction) -> (resource: Int, writes: Bool)? {
     let array = Int(instruction.b)
     switch instruction.opcode {
     case .registerRead, .registerReadWide: return (array, false)
@@ -96,7 +97,7 @@ extension Compilation {
 
   // MARK: Order
 
-  private func order(_ section: SectionKind, _ touches: [Touch]) {
+  private func order(_ section: SectionKind, _ touches: [Touch], _ live: Liveness?) {
     let members = reachableOrder().filter { blocks[$0].section == section }
     var position = [Int](repeating: -1, count: blocks.count)
     for (index, block) in members.enumerated() { position[block] = index }
@@ -137,7 +138,10 @@ extension Compilation {
       for index in contents[component] { order.append(members[index]) }
       if isSerial[component] {
         var region = PipelineCode.SerialRegion(blocks: start..<order.count)
-        region.conflictLane = conflictLane(contents[component].map { members[$0] })
+        if let live {
+          region.conflictLane = conflictLane(
+            contents[component].map { members[$0] }, section, live)
+        }
         regions.append(region)
       }
       for index in contents[component] {
@@ -147,28 +151,6 @@ extension Compilation {
         }
       }
     }
-  }
-
-  /// The one lane at which all shared state of a region is indexed and that the region leaves
-  /// alone, still a virtual one.
-  private func conflictLane(_ region: [Int]) -> UInt32 {
-    var lane: UInt32?
-    for block in region {
-      for instruction in blocks[block].instructions where resource(instruction) != nil {
-        if let lane, lane != instruction.a { return Instruction.none }
-        lane = instruction.a
-      }
-    }
-    guard let lane else { return Instruction.none }
-    var isWritten = false
-    for block in region {
-      for instruction in blocks[block].instructions {
-        visitRegisters(
-          instruction, read: { _ in },
-          write: { if $0 == register(lane: Int(lane)) { isWritten = true } })
-      }
-    }
-    return isWritten ? Instruction.none : lane
   }
 
   /// Tarjan's components; the numbers are of no particular order.

@@ -173,6 +173,18 @@ extension Compilation {
     return result
   }
 
+  /// A store to wide metadata, which is dead when the field is.
+  private func writesWideFieldOnly(_ instruction: Instruction) -> Bool {
+    switch instruction.opcode {
+    case .copyBytes, .zeroBytes, .wideStore:
+      guard let written = writtenBits(instruction) else { return false }
+      return wideFields.contains {
+        $0.lowerBound <= written.lowerBound && $0.upperBound >= written.upperBound
+      }
+    default: return false
+    }
+  }
+
   /// Removes instructions whose results nobody reads.
   func removeDead() {
     let live = liveness()
@@ -184,12 +196,13 @@ extension Compilation {
       var marks: [PipelineCode.Mark] = []
       for index in blocks[block].instructions.indices.reversed() {
         var instruction = blocks[block].instructions[index]
-        if instruction.opcode.isPure {
+        if instruction.opcode.isPure || writesWideFieldOnly(instruction) {
           var isWanted = false
           visitRegisters(
             instruction, read: { _ in }, write: { if after.contains($0) { isWanted = true } })
           if !isWanted { continue }
         }
+        if instruction.isSelfMove { continue }
         // A length register that nobody asks for.
         if instruction.opcode == .setValid || instruction.opcode == .setInvalid,
           instruction.c != Instruction.none, !after.contains(register(lane: Int(instruction.c)))
@@ -209,6 +222,17 @@ extension Compilation {
       }
       blocks[block].instructions = instructions.reversed()
       blocks[block].marks = marks.reversed()
+    }
+  }
+}
+
+extension Instruction {
+  /// A copy of a register to itself.
+  fileprivate var isSelfMove: Bool {
+    switch opcode {
+    case .move: d == a && mask == ~0
+    case .moveMask: d == a && size == 0
+    default: false
     }
   }
 }

@@ -15,6 +15,17 @@ extension Compilation {
               isLane ? .move : .moveMask, d: Int(instruction.d), a: Int(found))
           }
         }
+        switch instruction.opcode {
+        case .hash:
+          var calculation = code.calculations[Int(instruction.c)]
+          if forward(&calculation.plan, values) {
+            code.calculations.append(calculation)
+            instruction.c = UInt32(code.calculations.count - 1)
+          }
+        case .apply:
+          _ = forward(&code.tables[Int(instruction.a)].key, values)
+        default: break
+        }
         blocks[block].instructions[index] = instruction
         forgetStale(instruction, &values)
         values.note(instruction)
@@ -50,7 +61,64 @@ extension Compilation {
         guard let read = readBits(made.instruction) else { return false }
         return read.overlaps(written)
       }
+      values.byteCopies.removeAll { copy in
+        copy.bits.overlaps(written)
+          || (copy.source..<copy.source + copy.bits.count).overlaps(written)
+      }
     }
+  }
+
+  /// p4c copies every input of a hash, and many keys, to temporaries first. What a plan gathers
+  /// from those is gathered where it came from; the copies are then dead.
+  private func forward(
+    _ plan: inout PipelineCode.GatherPlan, _ values: KnownValues
+  ) -> Bool {
+    var segments: [PipelineCode.Segment] = []
+    var isChanged = false
+    for segment in plan.segments {
+      switch segment.kind {
+      case .lane:
+        if let load = values.load(of: segment.source), let bits = readBits(load),
+          bits.count <= Int(segment.bits)
+        {
+          isChanged = true
+          if bits.count < Int(segment.bits) {
+            var padding = PipelineCode.GatherPlan()
+            append(.zero, bits: Int(segment.bits) - bits.count, to: &padding)
+            segments += padding.segments
+          }
+          var forwarded = PipelineCode.Segment(
+            .bits, source: bits.lowerBound, bits: bits.count)
+          forwarded.guardMask = segment.guardMask
+          segments.append(forwarded)
+        } else {
+          var forwarded = segment
+          forwarded.source = values.source(lane: segment.source)
+          isChanged = isChanged || forwarded.source != segment.source
+          segments.append(forwarded)
+        }
+      case .mask:
+        var forwarded = segment
+        forwarded.source = values.source(mask: segment.source)
+        isChanged = isChanged || forwarded.source != segment.source
+        segments.append(forwarded)
+      case .bytes, .bits:
+        var forwarded = segment
+        if segment.kind == .bytes { forwarded.source *= 8 }
+        forwarded.kind = .bits
+        let start = Int(forwarded.source)
+        if let source = values.source(bits: start..<start + Int(segment.bits)) {
+          forwarded.source = UInt32(source)
+          isChanged = true
+        }
+        segments.append(forwarded)
+      default: segments.append(segment)
+      }
+    }
+    guard isChanged else { return false }
+    plan.segments = segments
+    close(&plan)
+    return true
   }
 }
 
@@ -66,8 +134,14 @@ struct KnownValues {
     var source: UInt32
     var isLane: Bool
   }
+  /// Bits of the header bytes that hold what starts at `source`.
+  struct ByteCopy {
+    var bits: Range<Int>
+    var source: Int
+  }
   var made: [Made] = []
   var copies: [Copy] = []
+  var byteCopies: [ByteCopy] = []
   /// Longer lists find little more and take quadratic time.
   static let most = 64
 
@@ -86,8 +160,33 @@ struct KnownValues {
     return mask
   }
 
+  /// Where the same bits stand, too.
+  func source(bits: Range<Int>) -> Int? {
+    for copy in byteCopies
+    where copy.bits.lowerBound <= bits.lowerBound && copy.bits.upperBound >= bits.upperBound {
+      return copy.source + bits.lowerBound - copy.bits.lowerBound
+    }
+    return nil
+  }
+
+  /// The load that made what a lane holds.
+  func load(of lane: UInt32) -> Instruction? {
+    let origin = source(lane: lane)
+    for entry in made where entry.instruction.opcode == .loadField && entry.result == origin {
+      return entry.instruction
+    }
+    return nil
+  }
+
   mutating func note(_ instruction: Instruction) {
     switch instruction.opcode {
+    case .copyBytes:
+      let start = Int(instruction.d) * 8
+      let source = Int(instruction.a) * 8
+      let count = Int(instruction.b) * 8
+      // An overlapping copy has changed its source.
+      guard !(source..<source + count).overlaps(start..<start + count) else { return }
+      byteCopies.append(ByteCopy(bits: start..<start + count, source: source))
     case .move where instruction.mask == ~0:
       if instruction.d != instruction.a {
         copies.append(Copy(copy: instruction.d, source: instruction.a, isLane: true))
