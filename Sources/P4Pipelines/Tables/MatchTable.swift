@@ -62,20 +62,19 @@ struct MatchTable: ~Copyable {
     let hash = TableHash(secret: secret)
     let bytes = layout.keys.reduce(0) { max($0, $1.offset + $1.byteCount) }
     let capacity = layout.keys.isEmpty ? 0 : layout.capacity
-    let stride = layout.isPrefixLast ? TrieEngine.stride(capacity: capacity, keyBytes: bytes) : nil
-    if layout.keys.isEmpty {
-      engine = .none
-    } else if layout.kind == .exact || layout.kind == .valid {
-      engine = .exact
-    } else if layout.kind == .lpm {
-      engine = stride == nil ? .tuples : .trie
-    } else {
-      let size = VectorEngine.byteCount(capacity: capacity, columns: bytes)
-      engine = size <= TableLimits.vectorBytesMax ? .vectors : .tuples
+    let words = layout.keyBytes / 8
+    let (engine, stride) = Self.engine(layout, capacity: capacity, keyBytes: bytes)
+    let isExact = engine == .exact
+    let hasMasks = !isExact && engine != .none
+    var ranges: [EntryStore.RangeField] = []
+    for key in layout.keys where key.kind == .range {
+      ranges.append(EntryStore.RangeField(offset: key.offset, byteCount: key.byteCount))
     }
-    keyBytes = layout.keyBytes
-    keyWords = layout.keyBytes / 8
+
+    self.engine = engine
     self.capacity = capacity
+    keyBytes = layout.keyBytes
+    keyWords = words
     hasPriorities = layout.hasPriorities
     hasProfile = layout.storage != .direct
     supportsTimeout = layout.supportsTimeout
@@ -84,28 +83,38 @@ struct MatchTable: ~Copyable {
     recordBase = records.base
     recordStride = records.stride
     defaultRecord = records.own
-    fallback = RawArray(zeroes: 1)
-    fallback[0] = Fallback(reference: .own, lane: UInt64(defaultRecord))
-
-    let isExact = engine == .exact
-    var ranges: [EntryStore.RangeField] = []
-    for key in layout.keys where key.kind == .range {
-      ranges.append(EntryStore.RangeField(offset: key.offset, byteCount: key.byteCount))
-    }
-    store = EntryStore(
-      capacity: capacity, keyWords: keyWords, hasMasks: !isExact && engine != .none,
-      ranges: ranges)
-    exact = ExactEngine(
-      capacity: isExact ? capacity : 0, keyWords: keyWords, hash: hash)
+    fallback = RawArray([Fallback(reference: .own, lane: UInt64(records.own))])
+    store = EntryStore(capacity: capacity, keyWords: words, hasMasks: hasMasks, ranges: ranges)
+    exact = ExactEngine(capacity: isExact ? capacity : 0, keyWords: words, hash: hash)
     trie = TrieEngine(
-      capacity: engine == .trie ? capacity : 0, keyBytes: bytes, stride: stride ?? 8)
+      capacity: engine == .trie ? capacity : 0, keyBytes: bytes, stride: stride)
     vectors = VectorEngine(capacity: engine == .vectors ? capacity : 0, columns: bytes)
-    tuples = TupleEngine(capacity: engine == .tuples ? capacity : 0, keyWords: keyWords)
+    tuples = TupleEngine(capacity: engine == .tuples ? capacity : 0, keyWords: words)
     index = KeyIndex(capacity: isExact ? 0 : capacity, hash: hash)
-    scratch = RawArray(zeroes: 2 * keyWords)
+    scratch = RawArray(zeroes: 2 * words)
     hitTimes = RawArray(zeroes: layout.supportsTimeout ? capacity : 0)
     counters = RawArray(zeroes: layout.counts ? capacity : 0)
     meters = RawArray(zeroes: layout.meter == nil ? 0 : capacity)
+  }
+
+  /// The engine for a table, and the bits of a level should it be a trie.
+  private static func engine(
+    _ layout: TableLayout, capacity: Int, keyBytes: Int
+  ) -> (Engine, stride: Int) {
+    if layout.keys.isEmpty { return (.none, 8) }
+    switch layout.kind {
+    case .exact, .valid: return (.exact, 8)
+    case .lpm:
+      if layout.isPrefixLast,
+        let stride = TrieEngine.stride(capacity: capacity, keyBytes: keyBytes)
+      {
+        return (.trie, stride)
+      }
+      return (.tuples, 8)
+    case .ternary, .range, .optional:
+      let size = VectorEngine.byteCount(capacity: capacity, columns: keyBytes)
+      return (size <= TableLimits.vectorBytesMax ? .vectors : .tuples, 8)
+    }
   }
 }
 

@@ -6,6 +6,10 @@ import DPUCore
 /// may grow to 60 MB costs address space until nodes are in use. And it shows its address: the
 /// inner loops of lookups run on raw pointers, because a bounds check per load would cost them a
 /// third of their time. Whoever takes `base` answers for the indices; everybody else subscripts.
+///
+/// An `init` that sets such arrays must not use `self` before it has set all of them, not even in
+/// the right side of `&&`: compiler 6.3.1 then takes first values for second ones and frees what
+/// has never been there.
 @safe @usableFromInline
 package struct RawArray<Element: BitwiseCopyable>: ~Copyable {
   /// Aligned to a cache line. Valid as long as the array lives; never moves.
