@@ -8,7 +8,7 @@ import DPUCore
 /// the arrays of that engine have any size.
 struct MatchTable: ~Copyable {
   enum Engine {
-    /// No key: nothing ever matches.
+    /// No key, or no room for an entry: nothing ever matches.
     case none
     case exact, trie, vectors, tuples
   }
@@ -101,7 +101,7 @@ struct MatchTable: ~Copyable {
   private static func engine(
     _ layout: TableLayout, capacity: Int, keyBytes: Int
   ) -> (Engine, stride: Int) {
-    if layout.keys.isEmpty { return (.none, 8) }
+    if capacity == 0 { return (.none, 8) }
     switch layout.kind {
     case .exact, .valid: return (.exact, 8)
     case .lpm:

@@ -16,7 +16,7 @@ extension TableSet {
     _ table: Int, key: EntryKey, priority: Int, target: EntryTarget
   ) throws(TableError) -> EntryHandle {
     precondition(table < tableCount)
-    if tables[table].engine == .none { throw .noKey }
+    if layouts[table].keys.isEmpty { throw .noKey }
     guard key.keyWords == tables[table].keyWords else { throw .badKey(field: 0, .missing) }
     let rank = try rank(table, key, priority)
     let reference = try check(table, target)

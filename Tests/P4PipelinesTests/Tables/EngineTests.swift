@@ -116,13 +116,18 @@ struct EngineTests {
         }
       } else if draw < 9, !handles.isEmpty {
         let start = Int(drawer.random.next() % UInt64(form.capacity))
-        let handle = try #require(tables.handle(0, from: start) ?? tables.handle(0, from: 0))
+        guard let handle = tables.handle(0, from: start) ?? tables.handle(0, from: 0) else { return }
         try tables.remove(0, handle)
         handles[handle.index] = nil
         naive.entries[handle.index] = nil
       }
       if step % 8 != 0 { continue }
-      let keys = (0..<12).map { _ in drawer.key() }
+      var keys = (0..<8).map { _ in drawer.key() }
+      for _ in 0..<6 {
+        if let entry = naive.entries.values.randomElement(using: &drawer.random) {
+          keys.append(drawer.key(near: entry.keys))
+        }
+      }
       let found = tables.look(0, keys)
       for (key, found) in zip(keys, found) {
         let wanted = naive.find(key)
@@ -133,6 +138,8 @@ struct EngineTests {
         if found.entry != wanted { return }
       }
     }
+    let (hits, misses) = tables.statistics(0)
+    #expect(hits > 50 && misses > 5, "\(form.name): \(hits) hits, \(misses) misses")
     try readBack(form, &tables, naive, handles, drawer)
   }
 

@@ -87,9 +87,10 @@ extension TableSet {
           if start + packet >= found.count {
             for _ in found.count...(start + packet) { found.append(Found(entry: nil, record: [])) }
           }
+          let isGroup = records[packet] & MatchTable.groupFlag != 0
           found[start + packet] = Found(
             entry: isHit ? Int(entries[packet]) : nil,
-            record: self.record(table, at: Int(records[packet])))
+            record: isGroup ? [records[packet]] : record(table, at: Int(records[packet])))
         }
       }
       start += count
@@ -250,5 +251,45 @@ struct KeyDrawer {
     }
   }
 
+  /// A key that an entry matches, or nearly.
+  mutating func key(near entry: [P4Program.KeyMatch]) -> [WideInteger] {
+    var key: [WideInteger] = []
+    for field in keys.indices {
+      let any = Self.any(keys[field].1, &random)
+      switch entry[field] {
+      case .exact(let value), .optional(let value?): key.append(value)
+      case .valid(let isValid): key.append(WideInteger(isValid ? 1 : 0))
+      case .ternary(let value, let mask): key.append(value | any & ~mask)
+      case .optional(nil): key.append(any)
+      case .lpm(let value, let length):
+        let rest = keys[field].1 - length
+        key.append(value | any.truncated(to: rest))
+      case .range(let low, let high):
+        switch random.next() % 4 {
+        case 0: key.append(high)
+        case 1: key.append(any)
+        case 2: key.append((high + WideInteger(1)).truncated(to: keys[field].1))
+        default: key.append(low)
+        }
+      }
+    }
+    if random.next() % 8 == 0 {
+      let field = Int(random.next() % UInt64(keys.count))
+      let bit = Int(random.next() % UInt64(keys[field].1))
+      key[field] = key[field] ^ WideInteger.powerOfTwo(bit)
+    }
+    return key
+  }
+
   mutating func entry() -> [P4Program.KeyMatch] { keys.indices.map { match($0) } }
+}
+
+extension TableSet {
+  /// The entry at an index, which must be taken. (`#require` cannot hold what cannot be copied.)
+  func taken(_ index: Int) throws -> EntryHandle {
+    guard let handle = handle(0, from: index), handle.index == index else {
+      throw TableError.noSuchEntry
+    }
+    return handle
+  }
 }
