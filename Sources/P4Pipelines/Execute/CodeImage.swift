@@ -4,45 +4,27 @@ import DPUCore
 /// touches no reference. Nothing here changes after it is made.
 @safe
 struct CodeImage: ~Copyable {
-  private var instructionStore: FixedArray<Instruction>
-  private var blockStore: FixedArray<PipelineCode.Block>
-  private var headerStore: FixedArray<PipelineCode.HeaderCode>
-  private var stackStore: FixedArray<StackImage>
-  private var caseStore: FixedArray<PipelineCode.SelectCase>
-  private var regionStore: FixedArray<RegionImage>
-  private var segmentStore: FixedArray<PipelineCode.Segment>
-  private var planStore: FixedArray<PlanImage>
-  private var calculationStore: FixedArray<CalculationImage>
-  private var tableStore: FixedArray<TableImage>
-  private var listStore: FixedArray<FieldListImage>
-  private var placeStore: FixedArray<PlaceImage>
-  private var numberStore: FixedArray<UInt32>
-  private var wordStore: FixedArray<UInt64>
-  private var byteStore: FixedArray<UInt8>
-  private var rangeStore: FixedArray<PipelineCode.ByteRange>
-  private var logStore: FixedArray<Slice>
-
-  let instructions: UnsafePointer<Instruction>
-  let blocks: UnsafePointer<PipelineCode.Block>
-  let headers: UnsafePointer<PipelineCode.HeaderCode>
-  let stacks: UnsafePointer<StackImage>
-  let selectCases: UnsafePointer<PipelineCode.SelectCase>
-  let regions: UnsafePointer<RegionImage>
-  let segments: UnsafePointer<PipelineCode.Segment>
-  /// First those of `PipelineCode.plans`, then those of learn lists, tables and calculations.
-  let plans: UnsafePointer<PlanImage>
-  let calculations: UnsafePointer<CalculationImage>
-  let tables: UnsafePointer<TableImage>
-  let fieldLists: UnsafePointer<FieldListImage>
-  let places: UnsafePointer<PlaceImage>
+  let instructions: RawArray<Instruction>
+  let blocks: RawArray<PipelineCode.Block>
+  let headers: RawArray<PipelineCode.HeaderCode>
+  let stacks: RawArray<StackImage>
+  let selectCases: RawArray<PipelineCode.SelectCase>
+  let regions: RawArray<RegionImage>
+  let segments: RawArray<PipelineCode.Segment>
+  /// First those of `PipelineCode.plans`, then those of learn lists, calculations and tables.
+  let plans: RawArray<PlanImage>
+  let calculations: RawArray<CalculationImage>
+  let tables: RawArray<TableImage>
+  let fieldLists: RawArray<FieldListImage>
+  let places: RawArray<PlaceImage>
   /// Lists of small numbers: headers of stacks, headers to extract or to emit, lanes to zero, action
   /// blocks.
-  let numbers: UnsafePointer<UInt32>
-  let wideConstants: UnsafePointer<UInt64>
-  let constantBytes: UnsafePointer<UInt8>
-  let ranges: UnsafePointer<PipelineCode.ByteRange>
+  let numbers: RawArray<UInt32>
+  let wideConstants: RawArray<UInt64>
+  let constantBytes: RawArray<UInt8>
+  let ranges: RawArray<PipelineCode.ByteRange>
   /// Per log: lanes of its arguments, in `numbers`.
-  let logs: UnsafePointer<Slice>
+  let logs: RawArray<Slice>
 
   /// Slices of `numbers` and `ranges`.
   let runHeaders: Slice
@@ -52,7 +34,6 @@ struct CodeImage: ~Copyable {
   let zeroedLanesOfClones: Slice
   let zeroedBytesOfClones: Slice
 
-  let headerCount: Int
   /// Index in `plans` of the first learn list.
   let firstLearnPlan: Int
   /// By `StandardField.rawValue`.
@@ -82,12 +63,11 @@ struct CodeImage: ~Copyable {
     for index in 0..<min(16, code.standard.count) {
       if let place = code.standard[index] { standard[index] = PlaceImage(place, code) }
     }
-    self.standard = standard
     let error = standard[StandardField.parserError.rawValue]
-    errorLane = error.kind == .lane ? error.index : Instruction.none
+    let errorLane = error.kind == .lane ? error.index : Instruction.none
 
-    runHeaders = slice(code.runHeaders)
-    deparserOrder = slice(code.deparserOrder)
+    let runHeaders = slice(code.runHeaders)
+    let deparserOrder = slice(code.deparserOrder)
     // `begin` writes some standard lanes itself.
     let given: [StandardField] = [.ingressPort, .instanceType, .packetLength, .ingressTimestamp]
     let givenLanes = given.map { standard[$0.rawValue] }.filter { $0.kind == .lane }.map {
@@ -95,10 +75,10 @@ struct CodeImage: ~Copyable {
     }
     var zeroed = code.zeroedLanes.filter { !givenLanes.contains($0) && $0 != code.lengthLane }
     if !zeroed.contains(code.cursorLane) { zeroed.append(code.cursorLane) }
-    zeroedLanes = slice(zeroed)
-    zeroedBytes = slice(code.zeroedBytes)
-    zeroedLanesOfClones = slice(code.zeroedLanesOfClones)
-    zeroedBytesOfClones = slice(code.zeroedBytesOfClones)
+    let zeroedLanes = slice(zeroed)
+    let zeroedBytes = slice(code.zeroedBytes)
+    let zeroedLanesOfClones = slice(code.zeroedLanesOfClones)
+    let zeroedBytesOfClones = slice(code.zeroedBytesOfClones)
 
     let stacks = code.stacks.map { stack in
       StackImage(
@@ -122,7 +102,7 @@ struct CodeImage: ~Copyable {
       return UInt32(plans.count - 1)
     }
     for each in code.plans { _ = plan(each) }
-    firstLearnPlan = plans.count
+    let firstLearnPlan = plans.count
     for list in code.learnLists { _ = plan(list.plan) }
     var hashesPayload = false
     func calculation(_ from: PipelineCode.CalculationCode) -> CalculationImage {
@@ -153,8 +133,7 @@ struct CodeImage: ~Copyable {
       }
       tables.append(image)
     }
-    self.hashesPayload = hashesPayload
-    gatherBytes = plans.reduce(0) { max($0, Int($1.bytes)) }
+    let gatherBytes = plans.reduce(0) { max($0, Int($1.bytes)) }
 
     var places: [PlaceImage] = []
     var longest = 0
@@ -165,49 +144,45 @@ struct CodeImage: ~Copyable {
       longest = max(longest, list.fields.reduce(0) { $0 + PlaceImage($1, code).savedBytes })
       return image
     }
-    fieldListBytes = longest
+    let fieldListBytes = longest
 
     let logs = code.logs.map { slice($0.arguments) }
-    headerCount = code.headers.count
-    logStore = FixedArray(logs, filler: Slice())
-    instructionStore = FixedArray(code.instructions, filler: Instruction(.finish))
-    blockStore = FixedArray(code.blocks, filler: PipelineCode.Block(first: 0, count: 0))
-    headerStore = FixedArray(code.headers, filler: PipelineCode.HeaderCode())
-    stackStore = FixedArray(stacks, filler: StackImage())
-    caseStore = FixedArray(
-      code.selectCases, filler: PipelineCode.SelectCase(value: 0, mask: 0, block: 0))
-    regionStore = FixedArray(regions, filler: RegionImage())
-    segmentStore = FixedArray(
-      segments, filler: PipelineCode.Segment(.constant, source: 0, bits: 0))
-    planStore = FixedArray(plans, filler: PlanImage())
-    calculationStore = FixedArray(calculations, filler: CalculationImage())
-    tableStore = FixedArray(tables, filler: TableImage())
-    listStore = FixedArray(lists, filler: FieldListImage())
-    placeStore = FixedArray(places, filler: .nowhere)
-    numberStore = FixedArray(numbers, filler: 0)
-    wordStore = FixedArray(code.wideConstants, filler: 0)
-    // Reading bits looks at up to eight bytes before them.
-    byteStore = FixedArray([UInt8](repeating: 0, count: 16) + code.constantBytes, filler: 0)
-    rangeStore = FixedArray(ranges, filler: PipelineCode.ByteRange(offset: 0, count: 0))
 
-    unsafe instructions = UnsafePointer(instructionStore.start)
-    unsafe blocks = UnsafePointer(blockStore.start)
-    unsafe headers = UnsafePointer(headerStore.start)
-    unsafe self.stacks = UnsafePointer(stackStore.start)
-    unsafe selectCases = UnsafePointer(caseStore.start)
-    unsafe self.regions = UnsafePointer(regionStore.start)
-    unsafe self.segments = UnsafePointer(segmentStore.start)
-    unsafe self.plans = UnsafePointer(planStore.start)
-    unsafe self.calculations = UnsafePointer(calculationStore.start)
-    unsafe self.tables = UnsafePointer(tableStore.start)
-    unsafe fieldLists = UnsafePointer(listStore.start)
-    unsafe self.places = UnsafePointer(placeStore.start)
-    unsafe self.numbers = UnsafePointer(numberStore.start)
-    unsafe wideConstants = UnsafePointer(wordStore.start)
-    unsafe constantBytes = UnsafePointer(byteStore.start) + 16
-    unsafe self.ranges = UnsafePointer(rangeStore.start)
-    unsafe self.logs = UnsafePointer(logStore.start)
+    instructions = RawArray(code.instructions)
+    blocks = RawArray(code.blocks)
+    headers = RawArray(code.headers)
+    self.stacks = RawArray(stacks)
+    selectCases = RawArray(code.selectCases)
+    self.regions = RawArray(regions)
+    self.segments = RawArray(segments)
+    self.plans = RawArray(plans)
+    self.calculations = RawArray(calculations)
+    self.tables = RawArray(tables)
+    fieldLists = RawArray(lists)
+    self.places = RawArray(places)
+    self.numbers = RawArray(numbers)
+    wideConstants = RawArray(code.wideConstants)
+    constantBytes = RawArray(
+      [UInt8](repeating: 0, count: Self.constantPadding) + code.constantBytes)
+    self.ranges = RawArray(ranges)
+    self.logs = RawArray(logs)
+
+    self.runHeaders = runHeaders
+    self.deparserOrder = deparserOrder
+    self.zeroedLanes = zeroedLanes
+    self.zeroedBytes = zeroedBytes
+    self.zeroedLanesOfClones = zeroedLanesOfClones
+    self.zeroedBytesOfClones = zeroedBytesOfClones
+    self.firstLearnPlan = firstLearnPlan
+    self.standard = standard
+    self.errorLane = errorLane
+    self.gatherBytes = gatherBytes
+    self.hashesPayload = hashesPayload
+    self.fieldListBytes = fieldListBytes
   }
+
+  /// Reading bits looks at up to nine bytes that end with them.
+  static let constantPadding = 16
 }
 
 // MARK: Elements

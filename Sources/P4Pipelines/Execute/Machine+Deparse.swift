@@ -54,7 +54,7 @@ extension Machine {
     let lengths = scratch.column(0)
     P4Pipelines.each(mask) { lengths[$0] = 0 }
     for index in 0..<Int(image.deparserOrder.count) {
-      let number = unsafe image.numbers[Int(image.deparserOrder.first) &+ index]
+      let number = unsafe image.numbers.base[Int(image.deparserOrder.first) &+ index]
       let valid = bank.mask(number) & mask
       if valid == 0 { continue }
       let header = bank.header(number)
@@ -76,7 +76,7 @@ extension Machine {
     emittedBy bank: Bank, _ packet: Int, _ body: (PipelineCode.HeaderCode) -> Void
   ) {
     for index in 0..<Int(image.deparserOrder.count) {
-      let number = unsafe image.numbers[Int(image.deparserOrder.first) &+ index]
+      let number = unsafe image.numbers.base[Int(image.deparserOrder.first) &+ index]
       if bank.mask(number) &>> UInt64(truncatingIfNeeded: packet) & 1 == 0 { continue }
       body(bank.header(number))
     }

@@ -10,7 +10,7 @@ extension Machine {
     var running = running
     var index = first
     while index < end && running != 0 {
-      let op = unsafe image.instructions[index]
+      let op = unsafe image.instructions.base[index]
       index &+= 1
       switch op.opcode {
       case .jump, .branch, .select, .selectField, .apply, .finish:
@@ -135,14 +135,14 @@ extension Machine {
         .wideSubtract, .wideMultiply, .wideAnd, .wideOr, .wideXor, .wideShiftLeft,
         .wideShiftRight, .wideDivide, .wideModulo, .wideShiftLeftImmediate,
         .wideShiftRightImmediate, .wideExtend, .wideSaturate, .wideChoose, .wideEqual, .wideLess:
-        unsafe bank.executeWide(op, running, image.wideConstants)
+        unsafe bank.executeWide(op, running, image.wideConstants.base)
 
       // Headers
       case .setValid: bank.setValid(op, running)
       case .setInvalid: bank.setInvalid(op, running)
       case .copyHeader: bank.copyHeader(op, running)
-      case .pushStack: unsafe bank.pushStack(op, running, stack(op.a), image.numbers)
-      case .popStack: unsafe bank.popStack(op, running, stack(op.a), image.numbers)
+      case .pushStack: unsafe bank.pushStack(op, running, stack(op.a), image.numbers.base)
+      case .popStack: unsafe bank.popStack(op, running, stack(op.a), image.numbers.base)
       case .headersEqual: bank.headersEqual(op, running)
       case .variableEqual: bank.variableEqual(op, running)
       case .copyVariable: bank.copyVariable(op, running)
@@ -151,10 +151,10 @@ extension Machine {
       case .extract: running = bank.extract(op, running)
       case .extractRun:
         running = unsafe bank.extractRun(
-          op, running, image.numbers + (Int(image.runHeaders.first) &+ Int(op.a)))
+          op, running, image.numbers.base + (Int(image.runHeaders.first) &+ Int(op.a)))
       case .extractVariable: running = bank.extractVariable(op, running)
       case .extractNext:
-        running = unsafe bank.extractNext(op, running, stack(op.a), image.numbers)
+        running = unsafe bank.extractNext(op, running, stack(op.a), image.numbers.base)
       case .failUnless: running = bank.failUnless(op, running)
       case .failUnlessLane: running = bank.failUnlessLane(op, running)
       case .require: running = bank.require(op, running)
@@ -185,5 +185,5 @@ extension Machine {
   }
 
   @inline(__always)
-  private func stack(_ number: UInt32) -> StackImage { unsafe image.stacks[Int(number)] }
+  private func stack(_ number: UInt32) -> StackImage { unsafe image.stacks.base[Int(number)] }
 }

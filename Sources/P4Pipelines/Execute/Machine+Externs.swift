@@ -33,7 +33,7 @@ extension Machine {
         microseconds: microseconds, into: bank.lane(op.d).base)
     case .hash:
       let target = bank.lane(op.d)
-      unsafe hash(image.calculations[Int(op.c)], bank, running, target)
+      unsafe hash(image.calculations.base[Int(op.c)], bank, running, target)
       if op.mask != ~0 { each(running) { target[$0] &= op.mask } }
     case .random:
       unsafe externs.random(
@@ -99,10 +99,10 @@ extension Machine {
   /// Keeps a `log_msg` for whoever reads the log; the oldest give way.
   private mutating func note(_ log: UInt32, _ bank: Bank, _ packet: Int) {
     var record = LogRecord(log: Int(log), arguments: InlineArray(repeating: 0))
-    let arguments = unsafe image.logs[Int(log)]
+    let arguments = unsafe image.logs.base[Int(log)]
     var index = 0
     while index < min(8, Int(arguments.count)) {
-      let lane = unsafe image.numbers[Int(arguments.first) &+ index]
+      let lane = unsafe image.numbers.base[Int(arguments.first) &+ index]
       record.arguments[index] = bank.lane(lane)[packet]
       index &+= 1
     }

@@ -14,7 +14,7 @@ extension Machine {
     var index = Int(plan.segments.first)
     let end = index &+ Int(plan.segments.count)
     while index < end {
-      let segment = unsafe image.segments[index]
+      let segment = unsafe image.segments.base[index]
       index &+= 1
       var mask = mask
       if segment.guardMask != Instruction.none {
@@ -63,7 +63,7 @@ extension Machine {
     var index = Int(plan.segments.first)
     let end = index &+ Int(plan.segments.count)
     while index < end {
-      let segment = unsafe image.segments[index]
+      let segment = unsafe image.segments.base[index]
       index &+= 1
       if segment.guardMask != Instruction.none,
         bank.mask(segment.guardMask) &>> UInt64(truncatingIfNeeded: packet) & 1 == 0
@@ -108,7 +108,8 @@ extension Machine {
       }
     case .constant:
       unsafe putBits(
-        image.constantBytes + Int(segment.source), 0, bits, target, at: bit)
+        image.constantBytes.base + (CodeImage.constantPadding + Int(segment.source)), 0, bits,
+        target, at: bit)
     case .header:
       return unsafe putHeader(segment.source, bank, packet, target, at: bit)
     case .variable:

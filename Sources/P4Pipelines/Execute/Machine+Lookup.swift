@@ -4,7 +4,7 @@
 extension Machine {
   /// Looks up a table, all but the dispatch. Returns the packets that hit.
   mutating func lookup(_ number: UInt32, _ bank: Bank, _ running: UInt64) -> UInt64 {
-    let table = unsafe image.tables[Int(number)]
+    let table = unsafe image.tables.base[Int(number)]
     let records = bank.lane(table.recordLane)
     let entries =
       table.entryLane == Instruction.none ? scratch.column(1) : bank.lane(table.entryLane)
@@ -14,7 +14,7 @@ extension Machine {
       let tail = unsafe scratch.keys + (Int(table.keyBytes) &- 8)
       each(running) { unsafe store64(0, tail + $0 &* stride) }
       unsafe gather(
-        fixed: image.plans[Int(table.plan)], bank, running, scratch.keys, stride)
+        fixed: image.plans.base[Int(table.plan)], bank, running, scratch.keys, stride)
     }
     let hits = unsafe tables.lookup(
       Int(number), keys: scratch.keys, keyStride: stride, mask: running, entries: entries.base,
@@ -24,7 +24,7 @@ extension Machine {
       let groups = unsafe tables.groups(mask: running, records: records.base)
       if groups != 0 {
         let hashes = scratch.column(2)
-        hash(unsafe image.calculations[Int(table.selector)], bank, groups, hashes)
+        hash(unsafe image.calculations.base[Int(table.selector)], bank, groups, hashes)
         unsafe tables.resolve(
           Int(number), mask: groups, hashes: hashes.base, records: records.base)
       }
@@ -47,7 +47,7 @@ extension Machine {
   func hash(
     _ calculation: CalculationImage, _ bank: Bank, _ mask: UInt64, _ target: Column
   ) {
-    let plan = unsafe image.plans[Int(calculation.plan)]
+    let plan = unsafe image.plans.base[Int(calculation.plan)]
     let function = Int(calculation.function)
     if plan.isFixed {
       unsafe gather(fixed: plan, bank, mask, scratch.keys, scratch.keyStride)
@@ -66,7 +66,7 @@ extension Machine {
   mutating func contains(
     valueSet set: UInt32, plan number: UInt32, _ bank: Bank, _ running: UInt64
   ) -> UInt64 {
-    let plan = unsafe image.plans[Int(number)]
+    let plan = unsafe image.plans.base[Int(number)]
     if plan.bytes == 0 { return 0 }
     let stride = scratch.keyStride
     let tail = unsafe scratch.keys + ((Int(plan.bytes) &- 1) & ~7)

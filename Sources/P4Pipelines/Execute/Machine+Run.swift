@@ -22,9 +22,9 @@ extension Machine {
     from first: Int, to end: Int, _ bank: Bank, isInRegion: Bool, _ observer: inout Observer
   ) {
     while let block = nextReady(from: first, to: end) {
-      let code = unsafe image.blocks[block]
+      let code = unsafe image.blocks.base[block]
       if !isInRegion && code.region != 0 {
-        runRegion(unsafe image.regions[Int(code.region) &- 1], bank, &observer)
+        runRegion(unsafe image.regions.base[Int(code.region) &- 1], bank, &observer)
         continue
       }
       let waiting = take(block)
@@ -40,7 +40,7 @@ extension Machine {
         running = execute(Int(code.first), last, bank, running)
       }
       if running == 0 { continue }
-      leave(block, unsafe image.instructions[last], bank, running, &observer)
+      leave(block, unsafe image.instructions.base[last], bank, running, &observer)
       if Observer.isObserving { observer.ran(last, packets: running, self, bank: bank.number) }
     }
   }
@@ -192,7 +192,7 @@ extension Machine {
     var index = Int(op.b)
     let end = index &+ Int(op.c)
     while index < end && rest != 0 {
-      let each = unsafe image.selectCases[index]
+      let each = unsafe image.selectCases.base[index]
       let found = those(of: rest) { keys[$0] & each.mask == each.value }
       if found != 0 { go(found, from: block, to: each.block, bank) }
       rest &= ~found
@@ -203,10 +203,10 @@ extension Machine {
 
   /// Sends each packet to the block of the action in its record.
   private func dispatch(_ block: Int, _ number: UInt32, _ bank: Bank, _ running: UInt64) {
-    let table = unsafe image.tables[Int(number)]
+    let table = unsafe image.tables.base[Int(number)]
     let lane = bank.lane(table.recordLane)
     let store = unsafe tables.records
-    let index = unsafe image.numbers + Int(table.actionIndex.first)
+    let index = unsafe image.numbers.base + Int(table.actionIndex.first)
     let indexCount = UInt64(table.actionIndex.count)
     let blocks = Int(table.actionBlocks.count)
     // PlaceImage `blocks` is for records without an action of this table.
@@ -229,7 +229,7 @@ extension Machine {
       if packets != 0 {
         go(
           packets, from: block,
-          to: unsafe image.numbers[Int(table.actionBlocks.first) &+ place], bank)
+          to: unsafe image.numbers.base[Int(table.actionBlocks.first) &+ place], bank)
       }
       place &+= 1
     }

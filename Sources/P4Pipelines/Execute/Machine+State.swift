@@ -281,16 +281,16 @@ extension Machine {
   @inline(__always)
   private func each(fieldOf number: Int, _ body: (PlaceImage) -> Void) {
     precondition(number >= 0 && number < code.fieldLists.count)
-    let list = unsafe image.fieldLists[number]
+    let list = unsafe image.fieldLists.base[number]
     for index in 0..<Int(list.places.count) {
-      unsafe body(image.places[Int(list.places.first) &+ index])
+      unsafe body(image.places.base[Int(list.places.first) &+ index])
     }
   }
 
   /// Bytes of a digest: its elements, each padded to whole bytes, big-endian.
   package func digestBytes(_ list: Int) -> Int {
     precondition(list >= 0 && list < code.learnLists.count)
-    return unsafe Int(image.plans[image.firstLearnPlan &+ list].bytes)
+    return unsafe Int(image.plans.base[image.firstLearnPlan &+ list].bytes)
   }
 
   /// Writes `digestBytes`.
@@ -301,7 +301,7 @@ extension Machine {
     // By way of scratch memory: gathering writes beyond its end.
     let keys = unsafe scratch.keys + packet &* scratch.keyStride
     unsafe gather(
-      fixed: image.plans[image.firstLearnPlan &+ list], bank, bit, scratch.keys,
+      fixed: image.plans.base[image.firstLearnPlan &+ list], bank, bit, scratch.keys,
       scratch.keyStride)
     unsafe moveBytes(keys, UnsafeMutablePointer(bitPattern: address)!, count)
   }

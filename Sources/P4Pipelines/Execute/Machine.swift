@@ -204,12 +204,12 @@ extension Machine {
     var index = Int(lanes.first)
     let end = index &+ Int(lanes.count)
     while index < end {
-      let lane = bank.lane(unsafe image.numbers[index])
+      let lane = bank.lane(unsafe image.numbers.base[index])
       P4Pipelines.each(packets) { lane[$0] = 0 }
       index &+= 1
     }
     for index in 0..<Int(ranges.count) {
-      let range = unsafe image.ranges[Int(ranges.first) &+ index]
+      let range = unsafe image.ranges.base[Int(ranges.first) &+ index]
       P4Pipelines.each(packets) {
         unsafe zeroBytes(bank.headerBytes($0, range.offset), Int(range.count))
       }

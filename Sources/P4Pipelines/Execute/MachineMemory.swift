@@ -1,5 +1,3 @@
-import DPUCore
-
 /// All that a machine writes to while it runs: allocated once, for two banks of 64 packets.
 struct MachineMemory: ~Copyable {
   static let packets = 2 * Machine.width
@@ -7,88 +5,109 @@ struct MachineMemory: ~Copyable {
   /// nine bytes that end with the field.
   private static let frontBytes = 64
 
-  private var lanes: FixedArray<UInt64>
-  private var masks: FixedArray<UInt64>
-  private var bytes: FixedArray<UInt8>
-  private var wide: FixedArray<UInt64>
-  private var wideScratch: FixedArray<UInt64>
-  private var addresses: FixedArray<UInt>
-  private var counts: FixedArray<Int>
-  private var arrivals: FixedArray<UInt64>
-  private var requestMasks: FixedArray<UInt64>
-  private var requestValues: FixedArray<UInt32>
-  private var requestLists: FixedArray<Int32>
-  private var failures: FixedArray<UInt64>
-  private var pending: FixedArray<UInt64>
-  private var parked: FixedArray<UInt64>
-  private var ready: FixedArray<UInt64>
-  private var steps: FixedArray<UInt32>
-  private var columns: FixedArray<UInt64>
-  private var actionMasks: FixedArray<UInt64>
-  private var keys: FixedArray<UInt8>
-  private var input: FixedArray<UInt8>
+  private let lanes: RawArray<UInt64>
+  private let masks: RawArray<UInt64>
+  private let bytes: RawArray<UInt8>
+  private let wide: RawArray<UInt64>
+  private let wideScratch: RawArray<UInt64>
+  private let addresses: RawArray<UInt>
+  private let counts: RawArray<Int>
+  private let arrivals: RawArray<UInt64>
+  private let requestMasks: RawArray<UInt64>
+  private let requestValues: RawArray<UInt32>
+  private let requestLists: RawArray<Int32>
+  private let failures: RawArray<UInt64>
+  private let pending: RawArray<UInt64>
+  private let parked: RawArray<UInt64>
+  private let ready: RawArray<UInt64>
+  private let steps: RawArray<UInt32>
+  private let columns: RawArray<UInt64>
+  private let actionMasks: RawArray<UInt64>
+  private let keys: RawArray<UInt8>
+  private let input: RawArray<UInt8>
 
   let first: Bank
   let second: Bank
   let scratch: Scratch
 
   init(_ code: PipelineCode, _ image: borrowing CodeImage) {
+    // Everything is made in variables of this function and stored at the end: reading a stored
+    // property while others are still missing is compiled wrongly (6.3.1, optimised) in a type
+    // that owns memory.
     // One lane more than the program has: where standard metadata that it lacks is written to.
-    lanes = FixedArray(repeating: 0, count: (code.laneCount + 1) * Bank.laneStride)
-    masks = FixedArray(repeating: 0, count: 2 * max(1, code.maskCount))
+    let lanes = RawArray<UInt64>(zeroes: (code.laneCount + 1) * Bank.laneStride)
+    let masks = RawArray<UInt64>(zeroes: 2 * max(1, code.maskCount))
     // An odd number of cache lines from packet to packet, for the same reason as in lanes.
     let byteStride = (code.headerBytes + 63) / 64 * 64 | 64
-    bytes = FixedArray(repeating: 0, count: Self.frontBytes + Self.packets * byteStride)
-    wide = FixedArray(repeating: 0, count: Self.packets * code.wideCount * code.wideLimbs)
-    wideScratch = FixedArray(repeating: 0, count: 4 * code.wideLimbs + 1)
-    addresses = FixedArray(repeating: 0, count: Self.packets)
-    counts = FixedArray(repeating: 0, count: Self.packets)
-    arrivals = FixedArray(repeating: 0, count: Self.packets)
+    let bytes = RawArray<UInt8>(zeroes: Self.frontBytes + Self.packets * byteStride)
+    let wide = RawArray<UInt64>(zeroes: Self.packets * code.wideCount * code.wideLimbs)
+    let wideScratch = RawArray<UInt64>(zeroes: 4 * code.wideLimbs)
+    let addresses = RawArray<UInt>(zeroes: Self.packets)
+    let counts = RawArray<Int>(zeroes: Self.packets)
+    let arrivals = RawArray<UInt64>(zeroes: Self.packets)
     let kinds = RequestKind.count
-    requestMasks = FixedArray(repeating: 0, count: 2 * kinds)
-    requestValues = FixedArray(repeating: 0, count: Self.packets * kinds)
-    requestLists = FixedArray(repeating: -1, count: Self.packets * kinds)
-    failures = FixedArray(repeating: 0, count: 2)
-    pending = FixedArray(repeating: 0, count: code.blocks.count)
-    parked = FixedArray(repeating: 0, count: code.blocks.count)
-    ready = FixedArray(repeating: 0, count: code.blocks.count / 64 + 1)
-    steps = FixedArray(repeating: 0, count: Machine.width)
-    columns = FixedArray(repeating: 0, count: 4 * Machine.width)
-    actionMasks = FixedArray(repeating: 0, count: 256)
+    let requestMasks = RawArray<UInt64>(zeroes: 2 * kinds)
+    let requestValues = RawArray<UInt32>(zeroes: Self.packets * kinds)
+    let requestLists = RawArray<Int32>(zeroes: Self.packets * kinds)
+    let failures = RawArray<UInt64>(zeroes: 2)
+    let pending = RawArray<UInt64>(zeroes: code.blocks.count)
+    let parked = RawArray<UInt64>(zeroes: code.blocks.count)
+    let ready = RawArray<UInt64>(zeroes: code.blocks.count / 64 + 1)
+    let steps = RawArray<UInt32>(zeroes: Machine.width)
+    let columns = RawArray<UInt64>(zeroes: 4 * Machine.width)
+    let actionMasks = RawArray<UInt64>(zeroes: 256)
     // Bits are put in place eight bytes at a time, and read with up to nine before them.
     let keyStride = (image.gatherBytes + 7) / 8 * 8 + 16
-    keys = FixedArray(repeating: 0, count: 16 + Machine.width * keyStride)
-    input = FixedArray(
-      repeating: 0,
-      count: image.gatherBytes + 48 + (image.hashesPayload ? Machine.payloadBytesMax : 0))
-    unsafe scratch = Scratch(
-      pending: pending.start, parked: parked.start, ready: ready.start, steps: steps.start,
-      columns: columns.start, actionMasks: actionMasks.start, keys: keys.start + 16,
-      keyStride: keyStride, input: input.start + 16)
+    let keys = RawArray<UInt8>(zeroes: 16 + Machine.width * keyStride)
+    let input = RawArray<UInt8>(
+      zeroes: image.gatherBytes + 48 + (image.hashesPayload ? Machine.payloadBytesMax : 0))
 
-    let headers = unsafe image.headers
-    let lanes = unsafe lanes.start, masks = unsafe masks.start, bytes = unsafe bytes.start
-    let wide = unsafe wide.start, wideScratch = unsafe wideScratch.start
-    let addresses = unsafe addresses.start, counts = unsafe counts.start
-    let arrivals = unsafe arrivals.start, failures = unsafe failures.start
-    let requestMasks = unsafe requestMasks.start, requestValues = unsafe requestValues.start
-    let requestLists = unsafe requestLists.start
-    func bank(_ number: Int) -> Bank {
+    var banks: [Bank] = []
+    for number in 0..<2 {
       let packet = number * Machine.width
-      return unsafe Bank(
-        number: number, lanes: lanes + packet, masks: masks + number * code.maskCount,
-        bytes: bytes + Self.frontBytes + packet * byteStride, byteStride: byteStride,
-        wide: wide + packet * code.wideCount * code.wideLimbs, wideCount: code.wideCount,
-        wideLimbs: code.wideLimbs, wideScratch: wideScratch, addresses: addresses + packet,
-        counts: counts + packet, arrivals: Column(arrivals + packet),
-        requests: RequestArea(
-          masks: requestMasks + number * kinds, values: requestValues + packet * kinds,
-          lists: requestLists + packet * kinds),
-        headers: headers, cursorLane: code.cursorLane, errorLane: image.errorLane,
-        failures: failures + number)
+      unsafe banks.append(
+        Bank(
+          number: number, lanes: lanes.base + packet, masks: masks.base + number * code.maskCount,
+          bytes: bytes.base + Self.frontBytes + packet * byteStride, byteStride: byteStride,
+          wide: wide.base + packet * code.wideCount * code.wideLimbs, wideCount: code.wideCount,
+          wideLimbs: code.wideLimbs, wideScratch: wideScratch.base,
+          addresses: addresses.base + packet, counts: counts.base + packet,
+          arrivals: Column(arrivals.base + packet),
+          requests: RequestArea(
+            masks: requestMasks.base + number * kinds,
+            values: requestValues.base + packet * kinds,
+            lists: requestLists.base + packet * kinds),
+          headers: UnsafePointer(image.headers.base), cursorLane: code.cursorLane,
+          errorLane: image.errorLane, failures: failures.base + number))
     }
-    first = bank(0)
-    second = bank(1)
+    let scratch = unsafe Scratch(
+      pending: pending.base, parked: parked.base, ready: ready.base, steps: steps.base,
+      columns: columns.base, actionMasks: actionMasks.base, keys: keys.base + 16,
+      keyStride: keyStride, input: input.base + 16)
+
+    self.lanes = lanes
+    self.masks = masks
+    self.bytes = bytes
+    self.wide = wide
+    self.wideScratch = wideScratch
+    self.addresses = addresses
+    self.counts = counts
+    self.arrivals = arrivals
+    self.requestMasks = requestMasks
+    self.requestValues = requestValues
+    self.requestLists = requestLists
+    self.failures = failures
+    self.pending = pending
+    self.parked = parked
+    self.ready = ready
+    self.steps = steps
+    self.columns = columns
+    self.actionMasks = actionMasks
+    self.keys = keys
+    self.input = input
+    first = banks[0]
+    second = banks[1]
+    self.scratch = scratch
   }
 
   @inline(__always)
@@ -120,26 +139,6 @@ struct Scratch: BitwiseCopyable {
   /// One of four columns for values that have no lane.
   @inline(__always)
   func column(_ number: Int) -> Column { unsafe Column(columns + number &* Machine.width) }
-}
-
-extension FixedArray {
-  /// Where the elements start. Good for the life of the array: it never moves its elements.
-  @unsafe
-  var start: UnsafeMutablePointer<Element> {
-    mutating get {
-      var span = mutableSpan
-      return unsafe span.withUnsafeMutableBufferPointer { buffer in
-        // An empty array gives no address; nothing is read through it then.
-        unsafe buffer.baseAddress ?? UnsafeMutablePointer(bitPattern: 64)!
-      }
-    }
-  }
-
-  /// An array of the elements of another one.
-  init(_ elements: [Element], filler: Element) {
-    self.init(repeating: filler, count: elements.count)
-    for index in elements.indices { self[index] = elements[index] }
-  }
 }
 
 /// What packets of a bank have asked for.

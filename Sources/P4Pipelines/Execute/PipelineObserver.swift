@@ -75,7 +75,7 @@ extension Machine {
   /// What the lookup has just found; only within `applied`.
   package func lookupResult(_ number: Int, hit: Bool, bank: Int, packet: Int) -> LookupResult {
     precondition(number >= 0 && number < code.tables.count)
-    let table = unsafe image.tables[number]
+    let table = unsafe image.tables.base[number]
     let bank = memory.bank(bank)
     let packet = checked(packet)
     let entries =
