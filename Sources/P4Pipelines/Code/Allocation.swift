@@ -94,12 +94,46 @@ extension Compilation {
         code.zeroedLanesOfClones.append(UInt32(map.lanes[lane]))
       }
     }
+    noteStaleLists()
+    // Elements of a stack move into each other.
+    for stack in code.stacks where stack.headers.contains(where: { staleHeaders.contains(Int($0)) }) {
+      for header in stack.headers { staleHeaders.insert(Int(header)) }
+    }
+    staleHeaders.forEach { header in
+      let layout = code.headers[header]
+      code.zeroedBytes.append(
+        PipelineCode.ByteRange(offset: Int(layout.offset), count: Int(layout.bytes)))
+    }
     for (index, bits) in wideFields.enumerated() {
       let range = PipelineCode.ByteRange(
         offset: bits.lowerBound / 8, count: (bits.upperBound - bits.lowerBound + 7) / 8)
       if atStart.contains(register(wideField: index)) { code.zeroedBytes.append(range) }
       if atEgress.contains(register(wideField: index)) {
         code.zeroedBytesOfClones.append(range)
+      }
+    }
+  }
+
+  /// Lists name fields of headers whether they are valid or not.
+  private func noteStaleLists() {
+    let requests = requests()
+    if requests.usesFieldLists {
+      for list in code.fieldLists {
+        for case .bytes(let bit, let width) in list.fields {
+          noteStale(bit..<bit + width) { _ in false }
+        }
+      }
+    }
+    guard requests.digest else { return }
+    for list in code.learnLists {
+      for segment in list.plan.segments {
+        let start = Int(segment.source)
+        switch segment.kind {
+        case .bits: noteStale(start..<start + Int(segment.bits)) { _ in false }
+        case .bytes: noteStale(start * 8..<start * 8 + Int(segment.bits)) { _ in false }
+        case .field: noteStale(start * 8..<start * 8 + 64) { _ in false }
+        default: break
+        }
       }
     }
   }

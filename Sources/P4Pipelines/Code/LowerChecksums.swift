@@ -12,15 +12,15 @@ extension Compilation {
       mark = checksumMark(index)
       let target = checksum.target
       // Skipped while the target header is invalid.
-      var isWanted = validity(target.header)
+      var isWanted = P4Program.Expression.isValid(.header(target.header))
       var valid = [target.header]
       if let test = checksum.condition {
-        isWanted = and(isWanted, try condition(test))
+        isWanted = .binary(.logicalAnd, isWanted, test)
         valid += impliedHeaders(test)
       }
       let check = newBlock()
       let next = newBlock()
-      branch(isWanted, then: check, otherwise: next)
+      try branch(isWanted, then: check, otherwise: next)
       current = check
       let sum = try compute(checksum, valid)
       let kept = lane(try load(target, bits: 64))
@@ -44,14 +44,14 @@ extension Compilation {
     for (index, checksum) in program.checksums.enumerated() where checksum.update {
       mark = checksumMark(index)
       var valid: [Int] = []
-      var isWanted = Condition.constant(true)
-      if let test = checksum.condition {
-        isWanted = try condition(test)
-        valid = impliedHeaders(test)
-      }
       let update = newBlock()
       let next = newBlock()
-      branch(isWanted, then: update, otherwise: next)
+      if let test = checksum.condition {
+        valid = impliedHeaders(test)
+        try branch(test, then: update, otherwise: next)
+      } else {
+        jump(to: update)
+      }
       current = update
       try store(try compute(checksum, valid), to: place(of: checksum.target))
       jump(to: next)

@@ -26,6 +26,61 @@ extension Compilation {
     }
   }
 
+  // MARK: Branches
+
+  /// Branches on a condition. What is made of validity and flags alone costs nothing and goes
+  /// first, so that fields are looked at only where their header is valid.
+  func branch(
+    _ expression: P4Program.Expression, then: Int, otherwise: Int
+  ) throws(CompileError) {
+    switch expression {
+    case .unary(.not, let operand):
+      return try branch(operand, then: otherwise, otherwise: then)
+    case .binary(.logicalAnd, .binary(.logicalAnd, let first, let second), let third)
+    where isCheap(first):
+      return try branch(
+        .binary(.logicalAnd, first, .binary(.logicalAnd, second, third)), then: then,
+        otherwise: otherwise)
+    case .binary(.logicalOr, .binary(.logicalOr, let first, let second), let third)
+    where isCheap(first):
+      return try branch(
+        .binary(.logicalOr, first, .binary(.logicalOr, second, third)), then: then,
+        otherwise: otherwise)
+    case .binary(.logicalAnd, let left, let right) where isCheap(left) && !isCheap(right):
+      let next = newBlock()
+      branch(try condition(left), then: next, otherwise: otherwise)
+      current = next
+      return try branch(right, then: then, otherwise: otherwise)
+    case .binary(.logicalOr, let left, let right) where isCheap(left) && !isCheap(right):
+      let next = newBlock()
+      branch(try condition(left), then: then, otherwise: next)
+      current = next
+      return try branch(right, then: then, otherwise: otherwise)
+    default: branch(try condition(expression), then: then, otherwise: otherwise)
+    }
+  }
+
+  /// Operations on masks only.
+  private func isCheap(_ expression: P4Program.Expression) -> Bool {
+    switch expression {
+    case .boolean, .isUnionValid: return true
+    case .isValid(.header): return true
+    case .unary(.not, let operand), .unary(.dataToBool, let operand),
+      .unary(.boolToData, let operand):
+      return isCheap(operand)
+    case .field(let reference):
+      if case .mask = place(of: reference) { return true }
+      return false
+    case .constant(let value): return value == .zero || value == WideInteger(1)
+    case .binary(let operation, let left, let right):
+      switch operation {
+      case .logicalAnd, .logicalOr, .equal, .notEqual: return isCheap(left) && isCheap(right)
+      default: return false
+      }
+    default: return false
+    }
+  }
+
   /// The lowest bit of a number.
   func bit(_ expression: P4Program.Expression) throws(CompileError) -> Condition {
     if let value = constant(expression) { return .constant(value.low64 & 1 == 1) }

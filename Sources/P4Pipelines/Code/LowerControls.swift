@@ -41,10 +41,9 @@ extension Compilation {
         mark.place = .conditional
         mark.index = UInt32(index)
         let conditional = control.conditionals[index]
-        let condition = try condition(conditional.condition)
-        branch(
-          condition, then: block(of: conditional.whenTrue, &nodes),
-          otherwise: block(of: conditional.whenFalse, &nodes))
+        let whenTrue = block(of: conditional.whenTrue, &nodes)
+        let whenFalse = block(of: conditional.whenFalse, &nodes)
+        try branch(conditional.condition, then: whenTrue, otherwise: whenFalse)
       case .call(let index):
         let call = control.calls[index]
         try lower(
@@ -206,6 +205,11 @@ extension Compilation {
 
   // MARK: Actions
 
+  private func truth(of expression: P4Program.Expression) -> P4Program.Expression {
+    if case .unary(.boolToData, let operand) = expression { return operand }
+    return isBoolean(expression) ? expression : .unary(.dataToBool, expression)
+  }
+
   /// The statements of an action into the current block and what follows it.
   func lower(
     action index: Int, _ source: ParameterSource, then next: Int, end: Int
@@ -264,9 +268,8 @@ extension Compilation {
         jump(to: starts[target] ?? last)
         isOpen = false
       case .jumpIfZero(let expression, let target):
-        let isSet = try condition(.unary(.dataToBool, expression))
         let following = starts[number + 1] ?? newBlock()
-        branch(isSet, then: following, otherwise: starts[target] ?? last)
+        try branch(truth(of: expression), then: following, otherwise: starts[target] ?? last)
         current = following
         isOpen = starts[number + 1] == nil
       case .exit: emit(Instruction(.setMask, d: exited, immediate: 1))

@@ -324,7 +324,15 @@ extension Compilation {
         range.isNatural ? .shiftRight : .shiftRightSigned, lane(value),
         lane(try distance(right)))
     }
-    return laneOf(try wideNumber(.binary(.shiftRight, left, right), bits: 64))
+    return try wideThenLow(.shiftRight, left, right)
+  }
+
+  /// Computed wide although the result may be short.
+  private func wideThenLow(
+    _ operation: P4Program.BinaryOperator, _ left: P4Program.Expression,
+    _ right: P4Program.Expression
+  ) throws(CompileError) -> Number {
+    laneOf(try wideBinary(operation, left, right, bits: 64))
   }
 
   private func lowDivision(
@@ -332,11 +340,11 @@ extension Compilation {
     _ right: P4Program.Expression
   ) throws(CompileError) -> Number {
     guard let a = range(left), let b = range(right) else {
-      return laneOf(try wideNumber(.binary(operation, left, right), bits: 64))
+      return try wideThenLow(operation, left, right)
     }
     let isUnsigned = a.fitsUnsigned && b.fitsUnsigned
     guard isUnsigned || (a.fitsSigned && b.fitsSigned) else {
-      return laneOf(try wideNumber(.binary(operation, left, right), bits: 64))
+      return try wideThenLow(operation, left, right)
     }
     let dividend = try low(left)
     let divisor = try low(right)
@@ -370,7 +378,7 @@ extension Compilation {
     let whole =
       operation == .saturatingCast ? ValueRange(signed: width) : ValueRange(unsigned: width)
     guard let range = range(left) else {
-      return laneOf(try wideNumber(.binary(operation, left, right), bits: 64))
+      return try wideThenLow(operation, left, right)
     }
     if range.isWithin(whole) { return try low(left) }
     if range.fitsUnsigned, whole.upper.bitWidth <= 64 {
@@ -380,7 +388,7 @@ extension Compilation {
       return apply(
         .clampSigned, lane(try low(left)), immediate: whole.lower.low64, mask: whole.upper.low64)
     }
-    return laneOf(try wideNumber(.binary(operation, left, right), bits: 64))
+    return try wideThenLow(operation, left, right)
   }
 
   private func lowChoice(

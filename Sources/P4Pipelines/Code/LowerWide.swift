@@ -120,7 +120,7 @@ extension Compilation {
     return result
   }
 
-  private func wideBinary(
+  func wideBinary(
     _ operation: P4Program.BinaryOperator, _ left: P4Program.Expression,
     _ right: P4Program.Expression, bits: Int?
   ) throws(CompileError) -> Int {

@@ -35,6 +35,7 @@ extension Compilation {
     for mask in stateMasks..<maskCount { run.state.masks[mask] = nil }
     for (index, instruction) in blocks[block].instructions.enumerated() {
       run.mark = blocks[block].marks[index]
+      if run.isRewriting { noteRead(instruction, run.state) }
       if instruction.opcode.isControl {
         control(instruction, block, index, &run, &flow)
         return
@@ -51,6 +52,30 @@ extension Compilation {
       if run.isOver {
         run.keep(Instruction(.finish))
         return
+      }
+    }
+  }
+
+  /// Headers that an instruction reads while they may be invalid.
+  private func noteRead(_ instruction: Instruction, _ state: KnownState) {
+    var bits: Range<Int>?
+    switch instruction.opcode {
+    case .copyBytes:
+      let start = Int(instruction.a) * 8
+      bits = start..<start + Int(instruction.b) * 8
+    // Their plans leave out what is invalid, and what is compared is valid.
+    case .hash, .matchValueSet, .headersEqual, .variableEqual: return
+    default: bits = readBits(instruction)
+    }
+    if let bits { noteStale(bits) { state.masks[$0] == true } }
+  }
+
+  func noteStale(_ bits: Range<Int>, _ isValid: (Int) -> Bool) {
+    for header in program.headers.indices where !program.headers[header].isMetadata {
+      let layout = code.headers[header]
+      let start = Int(layout.offset) * 8
+      if (start..<start + Int(layout.bytes) * 8).overlaps(bits), !isValid(header) {
+        staleHeaders.insert(header)
       }
     }
   }

@@ -9,7 +9,7 @@ extension Compilation {
       .shiftRightSigned, .addImmediate, .multiplyImmediate, .andImmediate, .orImmediate,
       .xorImmediate, .reverseSubtractImmediate, .shiftLeftImmediate, .shiftRightImmediate,
       .shiftRightSignedImmediate, .divideImmediate, .moduloImmediate, .shiftLeftOr, .signExtend,
-      .minimumUnsigned:
+      .minimumUnsigned, .clampSigned:
       arithmetic(instruction, &run)
     case .choose:
       guard let chosen = run.mask(instruction.c) else { return other(instruction, &run) }
@@ -104,11 +104,37 @@ extension Compilation {
     if let a, !isPair || b != nil {
       return setLane(instruction, compute(instruction, a, b ?? 0), &run)
     }
-    guard isPair, a != nil || b != nil else { return other(instruction, &run) }
-    if let simpler = withImmediate(instruction, a, b) {
-      other(simpler, &run)
-    } else {
-      other(instruction, &run)
+    var simpler = instruction
+    if isPair, a != nil || b != nil, let found = withImmediate(instruction, a, b) {
+      simpler = found
+    }
+    if let value = absorbed(simpler) { return setLane(simpler, value, &run) }
+    if changesNothing(simpler) {
+      simpler = Instruction(
+        .move, d: Int(simpler.d), a: Int(simpler.a), mask: simpler.mask)
+    }
+    other(simpler, &run)
+  }
+
+  /// A result that does not depend on the lane.
+  private func absorbed(_ instruction: Instruction) -> UInt64? {
+    if instruction.opcode.cutsResult, instruction.mask == 0 { return 0 }
+    switch instruction.opcode {
+    case .andImmediate, .multiplyImmediate: return instruction.immediate == 0 ? 0 : nil
+    case .orImmediate:
+      return instruction.immediate == ~0 ? instruction.mask : nil
+    default: return nil
+    }
+  }
+
+  private func changesNothing(_ instruction: Instruction) -> Bool {
+    switch instruction.opcode {
+    case .addImmediate, .orImmediate, .xorImmediate: instruction.immediate == 0
+    case .multiplyImmediate, .divideImmediate: instruction.immediate == 1
+    case .andImmediate: instruction.immediate & instruction.mask == instruction.mask
+    case .shiftLeftImmediate, .shiftRightImmediate, .shiftRightSignedImmediate:
+      instruction.shift == 0
+    default: false
     }
   }
 
@@ -187,6 +213,11 @@ extension Compilation {
           bitPattern: Int64(bitPattern: a << UInt64(64 - instruction.size))
             >> Int64(64 - instruction.size))
       case .minimumUnsigned: min(a, value)
+      case .clampSigned:
+        UInt64(
+          bitPattern: min(
+            max(Int64(bitPattern: a), Int64(bitPattern: value)),
+            Int64(bitPattern: instruction.mask)))
       default: 0
       }
     return instruction.opcode.cutsResult ? result & instruction.mask : result

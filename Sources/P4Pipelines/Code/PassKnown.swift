@@ -37,7 +37,11 @@ extension Compilation {
   /// memory: then the code is as right as before, only slower.
   func propagateKnown() {
     let size = (laneCount * 9 + maskCount * 2) * blocks.count
-    guard size < 64 << 20 else { return }
+    staleHeaders = BitSet(count: program.headers.count)
+    guard size < 64 << 20 else {
+      for header in program.headers.indices { staleHeaders.insert(header) }
+      return
+    }
     let requests = requests()
     var flow = KnownFlow(
       entries: [KnownState?](repeating: nil, count: blocks.count),
