@@ -196,7 +196,10 @@ extension Compilation {
 
   /// Fields of headers that are known to be valid, or not, need no guard in a key.
   private func dropGuards(table: Int, _ state: KnownState) {
-    if dropGuards(&code.tables[table].key, state) { close(&code.tables[table].key) }
+    var key = code.tables[table].key
+    guard dropGuards(&key, state) else { return }
+    close(&key)
+    code.tables[table].key = key
   }
 
   private func dropGuards(

@@ -23,7 +23,8 @@ extension Compilation {
             instruction.c = UInt32(code.calculations.count - 1)
           }
         case .apply:
-          _ = forward(&code.tables[Int(instruction.a)].key, values)
+          var key = code.tables[Int(instruction.a)].key
+          if forward(&key, values) { code.tables[Int(instruction.a)].key = key }
         default: break
         }
         blocks[block].instructions[index] = instruction
