@@ -16,8 +16,8 @@ struct CloneSessions: ~Copyable {
     slots = FixedArray(repeating: CloneSession(), count: capacity)
     slotOfNumber = FixedArray(repeating: 0, count: SwitchLimits.sessionNumberMax + 1)
     free = FixedArray(repeating: 0, count: capacity)
-    for index in 0..<capacity { free[index] = UInt16(capacity - 1 - index) }
     freeCount = capacity
+    for index in 0..<capacity { free[index] = UInt16(capacity - 1 - index) }
   }
 
   /// The session a clone primitive named: only the low 15 bits count, as in BMv2.

@@ -44,8 +44,8 @@ struct MulticastTree: ~Copyable {
     groups = FixedArray(repeating: Group(), count: groupCapacity)
     groupOfNumber = FixedArray(repeating: 0, count: 1 << 16)
     freeGroups = FixedArray(repeating: 0, count: groupCapacity)
-    for index in 0..<groupCapacity { freeGroups[index] = UInt16(groupCapacity - 1 - index) }
     freeGroupCount = groupCapacity
+    for index in 0..<groupCapacity { freeGroups[index] = UInt16(groupCapacity - 1 - index) }
   }
 }
 

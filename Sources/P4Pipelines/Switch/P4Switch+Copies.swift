@@ -47,6 +47,7 @@ extension P4Switch {
   mutating func replicate<Sink: PacketSink & ~Copyable>(_ packet: Int, into sink: inout Sink) {
     let group = Int(truncatingIfNeeded: machine.standard(.multicastGroup, bank: 0, packet: packet))
     finished0 |= 1 << UInt64(packet)
+    if Sink.isObserving { sink.note(.multicast(group: group), bank: 0, packet: packet) }
     guard var cursor = multicast.start(group) else {
       counters.increment(.multicastGroupUnknown)
       return
@@ -56,7 +57,7 @@ extension P4Switch {
       next = multicast.next(&cursor)
       counters.increment(.multicastCopies)
       guard replica.port < options.portCount else {
-        counters.increment(.droppedNoSuchPort)
+        lose(packet, bank: 0, .droppedNoSuchPort, &sink)
         continue
       }
       makeRoomForClones(into: &sink)
@@ -88,6 +89,7 @@ extension P4Switch {
     }
     let list = machine.requestList(.clone, bank: 0, packet: packet) ?? -1
     counters.increment(.clonedAtIngress)
+    if Sink.isObserving { sink.note(.cloned(session: number), bank: 0, packet: packet) }
     var replicationID: Int32 = -1
     if let group = session.group {
       if var cursor = multicast.start(Int(group)) {
@@ -115,7 +117,7 @@ extension P4Switch {
     takesBuffer: Bool, into sink: inout Sink
   ) {
     guard port < options.portCount else {
-      counters.increment(.droppedNoSuchPort)
+      lose(packet, bank: 0, .droppedNoSuchPort, &sink)
       return
     }
     makeRoomForClones(into: &sink)
@@ -154,15 +156,16 @@ extension P4Switch {
     let slot = slots[bank * Machine.width + packet]
     let list = machine.requestList(.clone, bank: bank, packet: packet) ?? -1
     counters.increment(.clonedAtEgress)
+    if Sink.isObserving { sink.note(.cloned(session: number), bank: bank, packet: packet) }
     guard held.freeCount > 0 else {
-      counters.increment(.droppedHeldFull)
+      lose(packet, bank: bank, .droppedHeldFull, &sink)
       return
     }
     var buffer = slot.buffer
     if mayTakeBuffer && slot.ownsBuffer {
       slots[bank * Machine.width + packet].ownsBuffer = false
     } else {
-      guard let copy = copyBytes(slot.buffer, into: &sink) else { return }
+      guard let copy = copyBytes(of: packet, bank: bank, into: &sink) else { return }
       buffer = copy
     }
     let place = held.take(

@@ -35,6 +35,10 @@ extension P4Switch {
       } else {
         sent += 1
         sentBytes += Int(buffer.length)
+        if Sink.isObserving {
+          let event = SwitchEvent.sent(port: Int(slots[place].port), length: Int(buffer.length))
+          sink.note(event, bank: bank, packet: packet)
+        }
         sink.send(buffer, to: Int(slots[place].port))
       }
     }
@@ -61,7 +65,7 @@ extension P4Switch {
       var buffer = slot.buffer
       if headers != payloadStart {
         guard resize(&buffer, by: headers - payloadStart, payloadStart: payloadStart) else {
-          counters.increment(.droppedTooLarge)
+          lose(packet, bank: bank, .droppedTooLarge, &sink)
           sink.recycle(slot.buffer)
           return nil
         }
@@ -71,7 +75,9 @@ extension P4Switch {
     }
     // A copy: its bytes are still another packet's.
     let payload = max(0, Int(slot.buffer.length) - payloadStart)
-    guard let buffer = allocate(headers + payload, into: &sink) else { return nil }
+    guard let buffer = allocate(headers + payload, for: packet, bank: bank, into: &sink) else {
+      return nil
+    }
     machine.writeHeaders(bank: bank, packet: packet, to: buffer.address)
     if payload > 0 {
       copyMemory(
@@ -104,16 +110,16 @@ extension P4Switch {
 
   /// A new buffer for `count` bytes; nil, and counted, when there is none or it is too small.
   private mutating func allocate<Sink: PacketSink & ~Copyable>(
-    _ count: Int, into sink: inout Sink
+    _ count: Int, for packet: Int, bank: Int, into sink: inout Sink
   ) -> PacketBuffer? {
     guard var buffer = sink.allocate() else {
-      counters.increment(.droppedNoBuffer)
+      lose(packet, bank: bank, .droppedNoBuffer, &sink)
       return nil
     }
     let missing = count - Int(buffer.tailroom)
     if missing > 0 {
       guard missing <= Int(buffer.headroom) else {
-        counters.increment(.droppedTooLarge)
+        lose(packet, bank: bank, .droppedTooLarge, &sink)
         sink.recycle(buffer)
         return nil
       }
@@ -127,11 +133,13 @@ extension P4Switch {
     return buffer
   }
 
-  /// The same bytes in a buffer of their own; nil, and counted, when there is none.
+  /// The bytes of a packet in a buffer of their own; nil, and counted, when there is none.
   mutating func copyBytes<Sink: PacketSink & ~Copyable>(
-    _ original: PacketBuffer, into sink: inout Sink
+    of packet: Int, bank: Int, into sink: inout Sink
   ) -> PacketBuffer? {
-    guard let buffer = allocate(Int(original.length), into: &sink) else { return nil }
+    let original = slots[bank * Machine.width + packet].buffer
+    guard let buffer = allocate(Int(original.length), for: packet, bank: bank, into: &sink)
+    else { return nil }
     if original.length > 0 {
       copyMemory(to: buffer.address, from: original.address, count: Int(original.length))
     }
@@ -160,7 +168,7 @@ extension P4Switch {
     _ buffer: PacketBuffer, _ packet: Int, bank: Int, into sink: inout Sink
   ) {
     guard again.room > 0 else {
-      counters.increment(.droppedRecirculationFull)
+      lose(packet, bank: bank, .droppedRecirculationFull, &sink)
       sink.recycle(buffer)
       return
     }
@@ -171,6 +179,7 @@ extension P4Switch {
         buffer: buffer, port: slots[bank * Machine.width + packet].origin,
         instanceType: InstanceType.recirculated, fieldList: Int16(list)))
     counters.increment(.recirculated)
+    if Sink.isObserving { sink.note(.recirculated, bank: bank, packet: packet) }
   }
 }
 

@@ -15,7 +15,7 @@ extension P4Switch {
       voided = 0
     }
     if ordered == 0 { return }
-    if staged1 != 0 { prepareCopies() }
+    if staged1 != 0 { prepareCopies(&sink) }
     if staged0 != 0 { set(.instanceType, bank: 0, staged0, to: UInt64(InstanceType.normal)) }
     if queues.mayHold || isReleasing {
       enqueue(into: &sink)
@@ -24,24 +24,24 @@ extension P4Switch {
       passQueues(bank: 1, staged1)
     }
     setPorts()
-    var write0 = runEgress(bank: 0, staged0)
-    var write1 = runEgress(bank: 1, staged1)
+    var write0 = runEgress(bank: 0, staged0, &sink)
+    var write1 = runEgress(bank: 1, staged1, &sink)
     if (machine.requested(.clone, bank: 0) & write0)
       | (machine.requested(.clone, bank: 1) & write1) != 0
     {
       cloneStaged(write0, write1, into: &sink)
     }
-    write0 &= ~dropped(bank: 0, write0)
-    write1 &= ~dropped(bank: 1, write1)
-    if write0 != 0 { machine.updateChecksums(bank: 0, write0) }
-    if write1 != 0 { machine.updateChecksums(bank: 1, write1) }
+    write0 &= ~dropped(bank: 0, write0, &sink)
+    write1 &= ~dropped(bank: 1, write1, &sink)
+    if write0 != 0 { run(.update, bank: 0, write0, &sink) }
+    if write1 != 0 { run(.update, bank: 1, write1, &sink) }
     finish(write0, write1, into: &sink)
   }
 
   /// Parses ingress clones and gives all copies the metadata that copies have.
-  private mutating func prepareCopies() {
+  private mutating func prepareCopies<Sink: PacketSink & ~Copyable>(_ sink: inout Sink) {
     if unparsed != 0 {
-      machine.parse(bank: 1, unparsed)
+      parse(bank: 1, unparsed, &sink)
       machine.resetMetadata(bank: 1, unparsed)
       var bits = unparsed
       while bits != 0 {
@@ -99,11 +99,25 @@ extension P4Switch {
   }
 
   /// Returns the packets that are still there afterwards.
-  private mutating func runEgress(bank: Int, _ mask: UInt64) -> UInt64 {
+  private mutating func runEgress<Sink: PacketSink & ~Copyable>(
+    bank: Int, _ mask: UInt64, _ sink: inout Sink
+  ) -> UInt64 {
     if mask == 0 { return 0 }
+    if Sink.isObserving { noteEgress(bank: bank, mask, &sink) }
     machine.beginEgress(bank: bank, mask, timestamp: microseconds)
-    machine.egress(bank: bank, mask)
-    return mask & ~lostPackets(mask, bank: bank)
+    run(.egress, bank: bank, mask, &sink)
+    return mask & ~lostPackets(mask, bank: bank, &sink)
+  }
+
+  private mutating func noteEgress<Sink: PacketSink & ~Copyable>(
+    bank: Int, _ mask: UInt64, _ sink: inout Sink
+  ) {
+    for packet in 0..<Machine.width where mask >> UInt64(packet) & 1 != 0 {
+      let slot = slots[bank * Machine.width + packet]
+      sink.note(
+        .egress(port: Int(slot.port), instanceType: Int(slot.instanceType)), bank: bank,
+        packet: packet)
+    }
   }
 
   /// Clones for everybody who asked, in the order in which packets leave.
@@ -140,9 +154,11 @@ extension P4Switch {
     return found
   }
 
-  private mutating func dropped(bank: Int, _ mask: UInt64) -> UInt64 {
+  private mutating func dropped<Sink: PacketSink & ~Copyable>(
+    bank: Int, _ mask: UInt64, _ sink: inout Sink
+  ) -> UInt64 {
     let found = dropMask(bank: bank, mask)
-    if found != 0 { counters.add(found.nonzeroBitCount, to: .droppedByEgress) }
+    lose(found, bank: bank, .droppedByEgress, &sink)
     return found
   }
 }
@@ -176,7 +192,7 @@ extension P4Switch {
       } else {
         let priority = machine.standard(.priority, bank: bank, packet: packet)
         guard priority < UInt64(SwitchLimits.priorities) else {
-          counters.increment(.droppedBadPriority)
+          lose(packet, bank: bank, .droppedBadPriority, &sink)
           unstage(packet, bank: bank, into: &sink)
           continue
         }
@@ -189,7 +205,7 @@ extension P4Switch {
         switch queues.admit(port: port, priority: Int(priority), now: now) {
         case .pass: break
         case .full:
-          counters.increment(.droppedQueueFull)
+          lose(packet, bank: bank, .droppedQueueFull, &sink)
           unstage(packet, bank: bank, into: &sink)
           continue
         case .hold:
@@ -224,13 +240,13 @@ extension P4Switch {
     let place = bank * Machine.width + packet
     let slot = slots[place]
     guard held.freeCount > 0 else {
-      counters.increment(.droppedHeldFull)
+      lose(packet, bank: bank, .droppedHeldFull, &sink)
       giveBack(place, into: &sink)
       return
     }
     var buffer = slot.buffer
     if !slot.ownsBuffer {
-      guard let copy = copyBytes(slot.buffer, into: &sink) else { return }
+      guard let copy = copyBytes(of: packet, bank: bank, into: &sink) else { return }
       buffer = copy
       machine.setBytes(
         bank: bank, packet: packet, address: buffer.address, count: Int(buffer.length))
@@ -241,6 +257,7 @@ extension P4Switch {
         truncation: slot.truncation, enqueued: microseconds))!
     machine.saveState(bank: bank, packet: packet, to: held.state(of: waiting))
     queues.push(waiting, port: Int(slot.port), priority: priority)
+    if Sink.isObserving { sink.note(.queued(port: Int(slot.port)), bank: bank, packet: packet) }
   }
 
   /// Sends on what may leave its queue by now; returns how many.

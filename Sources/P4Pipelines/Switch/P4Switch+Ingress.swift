@@ -45,16 +45,17 @@ extension P4Switch {
   /// Everything that happens to the first `count` packets of bank 0, and to their copies.
   mutating func runIngress<Sink: PacketSink & ~Copyable>(_ count: Int, into sink: inout Sink) {
     let all: UInt64 = count == Machine.width ? ~0 : (1 << UInt64(count)) &- 1
-    machine.parse(bank: 0, all)
+    if Sink.isObserving { noteArrivals(all, &sink) }
+    parse(bank: 0, all, &sink)
     let errors = machine.parserErrors(bank: 0, all)
-    if errors != 0 { counters.add(errors.nonzeroBitCount, to: .parserErrors) }
+    if errors != 0 { countErrors(errors, &sink) }
     var alive = all & ~machine.requested(.stepLimit, bank: 0)
-    machine.verifyChecksums(bank: 0, alive)
+    run(.verify, bank: 0, alive, &sink)
     let wrong = machine.checksumErrors(bank: 0, alive)
     if wrong != 0 { counters.add(wrong.nonzeroBitCount, to: .checksumErrors) }
-    machine.ingress(bank: 0, alive)
+    run(.ingress, bank: 0, alive, &sink)
 
-    let lost = lostPackets(all, bank: 0)
+    let lost = lostPackets(all, bank: 0, &sink)
     finished0 = lost
     alive = all & ~lost
     let asked =
@@ -62,7 +63,7 @@ extension P4Switch {
       | machine.requested(.resubmit, bank: 0)
     let groups = groupMask(alive)
     if asked & alive == 0 && groups == 0 {
-      stageUnicast(alive)
+      stageUnicast(alive, &sink)
     } else {
       decide(alive, groups: groups, into: &sink)
     }
@@ -70,14 +71,37 @@ extension P4Switch {
     recycleFinished(into: &sink)
   }
 
+  private mutating func noteArrivals<Sink: PacketSink & ~Copyable>(
+    _ mask: UInt64, _ sink: inout Sink
+  ) {
+    for packet in 0..<mask.nonzeroBitCount {
+      let type = Int(machine.standard(.instanceType, bank: 0, packet: packet))
+      let port = Int(slots[packet].origin)
+      sink.note(.ingress(instanceType: type, port: port), bank: 0, packet: packet)
+    }
+  }
+
+  private mutating func countErrors<Sink: PacketSink & ~Copyable>(
+    _ errors: UInt64, _ sink: inout Sink
+  ) {
+    counters.add(errors.nonzeroBitCount, to: .parserErrors)
+    if !Sink.isObserving { return }
+    for packet in 0..<Machine.width where errors >> UInt64(packet) & 1 != 0 {
+      let error = Int(machine.standard(.parserError, bank: 0, packet: packet))
+      sink.note(.parserError(error), bank: 0, packet: packet)
+    }
+  }
+
   /// Packets that a loop or a failed assertion has stopped, counted. (BMv2 ends altogether when an
   /// assertion fails.)
-  mutating func lostPackets(_ mask: UInt64, bank: Int) -> UInt64 {
+  mutating func lostPackets<Sink: PacketSink & ~Copyable>(
+    _ mask: UInt64, bank: Int, _ sink: inout Sink
+  ) -> UInt64 {
     let endless = machine.requested(.stepLimit, bank: bank) & mask
     let failed = machine.requested(.failedAssertion, bank: bank) & mask & ~endless
     if endless | failed == 0 { return 0 }
-    counters.add(endless.nonzeroBitCount, to: .droppedStepLimit)
-    counters.add(failed.nonzeroBitCount, to: .droppedAssertion)
+    lose(endless, bank: bank, .droppedStepLimit, &sink)
+    lose(failed, bank: bank, .droppedAssertion, &sink)
     return endless | failed
   }
 
@@ -95,7 +119,9 @@ extension P4Switch {
   }
 
   /// A batch in which nobody asks for a copy: each packet goes to its port or nowhere.
-  private mutating func stageUnicast(_ mask: UInt64) {
+  private mutating func stageUnicast<Sink: PacketSink & ~Copyable>(
+    _ mask: UInt64, _ sink: inout Sink
+  ) {
     let spec = unsafe machine.lane(of: .egressSpec, bank: 0)
     var dropped: UInt64 = 0
     var unknown: UInt64 = 0
@@ -116,8 +142,8 @@ extension P4Switch {
       }
     }
     staged0 = mask & ~dropped & ~unknown
-    if dropped != 0 { counters.add(dropped.nonzeroBitCount, to: .droppedByIngress) }
-    if unknown != 0 { counters.add(unknown.nonzeroBitCount, to: .droppedNoSuchPort) }
+    lose(dropped, bank: 0, .droppedByIngress, &sink)
+    lose(unknown, bank: 0, .droppedNoSuchPort, &sink)
     finished0 |= dropped | unknown
   }
 
@@ -143,16 +169,16 @@ extension P4Switch {
         cloneIngress(packet, mayTakeBuffer: !goesOn, into: &sink)
         machine.clearRequests(.clone, bank: 0, bit)
       }
-      if learned & bit != 0 { learn(packet) }
+      if learned & bit != 0 { learn(packet, &sink) }
       if resubmitted & bit != 0 {
-        resubmit(packet)
+        resubmit(packet, &sink)
       } else if groups & bit != 0 {
         replicate(packet, into: &sink)
       } else if isDropped {
-        counters.increment(.droppedByIngress)
+        lose(packet, bank: 0, .droppedByIngress, &sink)
         finished0 |= bit
       } else if port >= options.portCount {
-        counters.increment(.droppedNoSuchPort)
+        lose(packet, bank: 0, .droppedNoSuchPort, &sink)
         finished0 |= bit
       } else if egressKeepsOrder {
         stageMoved(packet, port: port, into: &sink)
@@ -163,8 +189,9 @@ extension P4Switch {
     }
   }
 
-  private mutating func learn(_ packet: Int) {
+  private mutating func learn<Sink: PacketSink & ~Copyable>(_ packet: Int, _ sink: inout Sink) {
     guard let list = machine.requestList(.digest, bank: 0, packet: packet) else { return }
+    if Sink.isObserving { sink.note(.digest(list: list), bank: 0, packet: packet) }
     guard let address = digests.next else {
       counters.increment(.digestsLost)
       return
@@ -180,9 +207,11 @@ extension P4Switch {
   }
 
   /// The packet as it came in begins ingress again, with the metadata of its field list.
-  private mutating func resubmit(_ packet: Int) {
+  private mutating func resubmit<Sink: PacketSink & ~Copyable>(
+    _ packet: Int, _ sink: inout Sink
+  ) {
     guard again.room > 0 else {
-      counters.increment(.droppedRecirculationFull)
+      lose(packet, bank: 0, .droppedRecirculationFull, &sink)
       finished0 |= 1 << UInt64(packet)
       return
     }
@@ -193,6 +222,7 @@ extension P4Switch {
         buffer: slots[packet].buffer, port: slots[packet].origin,
         instanceType: InstanceType.resubmitted, fieldList: Int16(list)))
     counters.increment(.resubmitted)
+    if Sink.isObserving { sink.note(.resubmitted, bank: 0, packet: packet) }
   }
 
   mutating func recycleFinished<Sink: PacketSink & ~Copyable>(into sink: inout Sink) {

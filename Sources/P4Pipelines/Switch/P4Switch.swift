@@ -66,7 +66,7 @@ package struct P4Switch: ~Copyable {
     secret: UInt64 = 0
   ) throws(TableError) {
     self.options = options
-    machine = try Machine(code, program: program, secret: secret, seed: options.seed)
+    let machine = try Machine(code, program: program, secret: secret, seed: options.seed)
     let fieldBytes = machine.fieldListBytes
     arrivals = WaitingRing(capacity: SwitchLimits.arrivals, fieldBytes: 0)
     again = WaitingRing(capacity: options.recirculating, fieldBytes: fieldBytes)
@@ -87,6 +87,7 @@ package struct P4Switch: ~Copyable {
     order = FixedArray(repeating: 0, count: 2 * Machine.width)
     restores = FixedArray(repeating: 0, count: Machine.width)
     egressKeepsOrder = machine.egressKeepsOrder
+    self.machine = machine
   }
 }
 

@@ -35,8 +35,8 @@ package protocol PacketMemory: ~Copyable {
   mutating func recycle(_ buffer: PacketBuffer)
 }
 
-/// What takes the packets that leave the switch.
-package protocol PacketSink: PacketMemory, ~Copyable {
+/// What takes the packets that leave the switch. It may watch them too, see `SwitchObserver`.
+package protocol PacketSink: PacketMemory, SwitchObserver, ~Copyable {
   /// Takes a packet that leaves on `port`. The sink owns it from then on, also when it has to
   /// drop it.
   mutating func send(_ buffer: PacketBuffer, to port: Int)

@@ -4,9 +4,9 @@ import DPUCore
 ///
 /// Raw addresses, because the machine reads and writes them as such; every access is
 /// `address(of:)` of a record that the owner of the area has taken.
-@safe
-struct RecordArea: ~Copyable {
-  private let base: UnsafeMutableRawPointer
+@safe @usableFromInline
+package struct RecordArea: ~Copyable {
+  @usableFromInline let base: UnsafeMutableRawPointer
   private let stride: Int
   let count: Int
 
@@ -19,7 +19,8 @@ struct RecordArea: ~Copyable {
     unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: stride * count)
   }
 
-  deinit { unsafe base.deallocate() }
+  // Inlinable: Embedded Swift must see it in every module that owns a switch.
+  @inlinable deinit { unsafe base.deallocate() }
 
   @inline(__always)
   func address(of record: Int) -> UInt {
@@ -112,8 +113,8 @@ struct HeldPackets: ~Copyable {
     states = RecordArea(bytes: stateBytes, count: capacity)
     lists = RecordArea(bytes: fieldBytes, count: capacity)
     free = FixedArray(repeating: 0, count: capacity)
-    for index in 0..<capacity { free[index] = Int32(capacity - 1 - index) }
     freeCount = capacity
+    for index in 0..<capacity { free[index] = Int32(capacity - 1 - index) }
   }
 
   var capacity: Int { packets.count }
