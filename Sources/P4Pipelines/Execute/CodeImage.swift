@@ -28,6 +28,8 @@ struct CodeImage: ~Copyable {
 
   /// Slices of `numbers` and `ranges`.
   let runHeaders: Slice
+  /// Headers that are zeroed where the parser has not found them; see `headersReadInvalid`.
+  let zeroedHeaders: Slice
   let deparserOrder: Slice
   let zeroedLanes: Slice
   let zeroedBytes: Slice
@@ -36,6 +38,7 @@ struct CodeImage: ~Copyable {
 
   /// Index in `plans` of the first learn list.
   let firstLearnPlan: Int
+  let learnCount: Int
   /// By `StandardField.rawValue`.
   let standard: InlineArray<16, PlaceImage>
   let errorLane: UInt32
@@ -68,6 +71,7 @@ struct CodeImage: ~Copyable {
 
     let runHeaders = slice(code.runHeaders)
     let deparserOrder = slice(code.deparserOrder)
+    let zeroedHeaders = slice(code.headersReadInvalid)
     // `begin` writes some standard lanes itself.
     let given: [StandardField] = [.ingressPort, .instanceType, .packetLength, .ingressTimestamp]
     let givenLanes = given.map { standard[$0.rawValue] }.filter { $0.kind == .lane }.map {
@@ -168,12 +172,14 @@ struct CodeImage: ~Copyable {
     self.logs = RawArray(logs)
 
     self.runHeaders = runHeaders
+    self.zeroedHeaders = zeroedHeaders
     self.deparserOrder = deparserOrder
     self.zeroedLanes = zeroedLanes
     self.zeroedBytes = zeroedBytes
     self.zeroedLanesOfClones = zeroedLanesOfClones
     self.zeroedBytesOfClones = zeroedBytesOfClones
     self.firstLearnPlan = firstLearnPlan
+    learnCount = code.learnLists.count
     self.standard = standard
     self.errorLane = errorLane
     self.gatherBytes = gatherBytes

@@ -280,7 +280,7 @@ extension Machine {
 
   @inline(__always)
   private func each(fieldOf number: Int, _ body: (PlaceImage) -> Void) {
-    precondition(number >= 0 && number < code.fieldLists.count)
+    precondition(number >= 0 && number < image.fieldLists.count)
     let list = unsafe image.fieldLists.base[number]
     for index in 0..<Int(list.places.count) {
       unsafe body(image.places.base[Int(list.places.first) &+ index])
@@ -289,7 +289,7 @@ extension Machine {
 
   /// Bytes of a digest: its elements, each padded to whole bytes, big-endian.
   package func digestBytes(_ list: Int) -> Int {
-    precondition(list >= 0 && list < code.learnLists.count)
+    precondition(list >= 0 && list < image.learnCount)
     return unsafe Int(image.plans.base[image.firstLearnPlan &+ list].bytes)
   }
 

@@ -166,6 +166,7 @@ extension Machine {
     open(number)
     unsafe memory.bank(number).failures.pointee &= ~mask
     run(.parser, bank: number, mask, &observer)
+    zeroMissingHeaders(memory.bank(number), mask)
   }
 
   /// Any other section, watched.
@@ -198,6 +199,24 @@ extension Machine {
       mask &+= 1
     }
     bank.requests.removeAll(packets)
+  }
+
+  /// Zeroes headers that the parser has not found and the program may look at all the same, so that
+  /// a packet's fate does not depend on which packet had its place before. Costs something for
+  /// packets without those headers only.
+  private func zeroMissingHeaders(_ bank: Bank, _ mask: UInt64) {
+    var index = Int(image.zeroedHeaders.first)
+    let end = index &+ Int(image.zeroedHeaders.count)
+    while index < end {
+      let number = unsafe image.numbers.base[index]
+      index &+= 1
+      let missing = mask & ~bank.mask(number)
+      if missing == 0 { continue }
+      let header = bank.header(number)
+      P4Pipelines.each(missing) {
+        unsafe zeroBytes(bank.headerBytes($0, header.offset), Int(header.bytes))
+      }
+    }
   }
 
   func zero(_ lanes: Slice, _ ranges: Slice, _ bank: Bank, _ packets: UInt64) {

@@ -106,10 +106,29 @@ struct CorpusMachineTests {
     guard let (code, program) = try Self.compiled(path) else { return }
     // Random numbers are drawn in the order in which instructions run.
     if code.instructions.contains(where: { $0.opcode == .random }) { return }
+    // A register of both controls: here a whole batch passes ingress before the first reaches egress.
+    let shared = registers(code, code.ingress).intersection(registers(code, code.egress))
+    if !shared.isEmpty { return }
     var dice = Dice(UInt64(path.utf8.count))
     let packets = (0..<150).map { _ in Self.packet(&dice) }
     let single = try Self.fates(code, program, packets, batch: 1, bank: 0)
     #expect(try Self.fates(code, program, packets, batch: 64, bank: 0) == single)
     #expect(try Self.fates(code, program, packets, batch: 7, bank: 1) == single)
+  }
+
+  private func registers(_ code: PipelineCode, _ section: PipelineCode.Section) -> Set<UInt32> {
+    var found: Set<UInt32> = []
+    for block in section.blocks {
+      let first = Int(code.blocks[block].first)
+      for op in code.instructions[first..<first + Int(code.blocks[block].count)] {
+        switch op.opcode {
+        case .registerRead, .registerWrite, .registerWriteImmediate, .registerReadWide,
+          .registerWriteWide:
+          found.insert(op.b)
+        default: break
+        }
+      }
+    }
+    return found
   }
 }
