@@ -3,21 +3,25 @@
 // generic type, which Embedded Swift would have to see the inside of wherever it is destroyed.
 
 /// The tables of a set, in memory that never moves.
-@safe
+@safe @usableFromInline
 struct TableArray: ~Copyable {
-  private let base: UnsafeMutablePointer<MatchTable>
+  @usableFromInline let memory: UnsafeMutableRawPointer
   private let capacity: Int
-  private var count = 0
+  @usableFromInline var count = 0
+
+  private var base: UnsafeMutablePointer<MatchTable> {
+    @inline(__always) get { unsafe memory.assumingMemoryBound(to: MatchTable.self) }
+  }
 
   init(capacity: Int) {
+    let tables = UnsafeMutablePointer<MatchTable>.allocate(capacity: max(1, capacity))
     self.capacity = capacity
-    unsafe base = .allocate(capacity: max(1, capacity))
+    unsafe memory = UnsafeMutableRawPointer(tables)
   }
 
-  deinit {
-    unsafe base.deinitialize(count: count)
-    unsafe base.deallocate()
-  }
+  // Inlinable, as Embedded Swift must see it in every module that owns a switch; what it calls is
+  // not, as those modules cannot see the elements.
+  @inlinable deinit { unsafe freeTables(memory, count) }
 
   mutating func append(_ table: consuming MatchTable) {
     precondition(count < capacity)
@@ -40,21 +44,25 @@ struct TableArray: ~Copyable {
 }
 
 /// The profiles of a set, in memory that never moves.
-@safe
+@safe @usableFromInline
 struct ProfileArray: ~Copyable {
-  private let base: UnsafeMutablePointer<ProfileStore>
+  @usableFromInline let memory: UnsafeMutableRawPointer
   private let capacity: Int
-  private var count = 0
+  @usableFromInline var count = 0
+
+  private var base: UnsafeMutablePointer<ProfileStore> {
+    @inline(__always) get { unsafe memory.assumingMemoryBound(to: ProfileStore.self) }
+  }
 
   init(capacity: Int) {
+    let profiles = UnsafeMutablePointer<ProfileStore>.allocate(capacity: max(1, capacity))
     self.capacity = capacity
-    unsafe base = .allocate(capacity: max(1, capacity))
+    unsafe memory = UnsafeMutableRawPointer(profiles)
   }
 
-  deinit {
-    unsafe base.deinitialize(count: count)
-    unsafe base.deallocate()
-  }
+  // Inlinable, as Embedded Swift must see it in every module that owns a switch; what it calls is
+  // not, as those modules cannot see the elements.
+  @inlinable deinit { unsafe freeProfiles(memory, count) }
 
   mutating func append(_ profile: consuming ProfileStore) {
     precondition(count < capacity)
@@ -74,6 +82,22 @@ struct ProfileArray: ~Copyable {
       return unsafe base + number
     }
   }
+}
+
+/// Destroys `count` tables and frees their memory.
+@usableFromInline
+func freeTables(_ memory: UnsafeMutableRawPointer, _ count: Int) {
+  let tables = unsafe memory.assumingMemoryBound(to: MatchTable.self)
+  unsafe tables.deinitialize(count: count)
+  unsafe tables.deallocate()
+}
+
+/// Destroys `count` profiles and frees their memory.
+@usableFromInline
+func freeProfiles(_ memory: UnsafeMutableRawPointer, _ count: Int) {
+  let profiles = unsafe memory.assumingMemoryBound(to: ProfileStore.self)
+  unsafe profiles.deinitialize(count: count)
+  unsafe profiles.deallocate()
 }
 
 // The memory is owned by exactly one array, so handing the array on hands the memory on.
