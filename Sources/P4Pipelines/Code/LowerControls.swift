@@ -174,8 +174,13 @@ extension Compilation {
         end: nodes.end)
       mark = before
     }
-    let otherwise = table.nextOnMiss ?? table.nextByDefault
-    layout.noActionBlock = UInt32(block(of: otherwise, &nodes))
+    if table.defaultEntry != nil, table.storage == .direct, !layout.actionBlocks.isEmpty {
+      // Every record has an action; the way without one would only spoil what is known.
+      layout.noActionBlock = layout.actionBlocks[0]
+    } else {
+      let otherwise = table.nextOnMiss ?? table.nextByDefault
+      layout.noActionBlock = UInt32(block(of: otherwise, &nodes))
+    }
     code.tables[index] = layout
   }
 

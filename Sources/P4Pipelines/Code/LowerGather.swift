@@ -27,6 +27,11 @@ extension Compilation {
     if case .isValid(.header(let header)) = expression, !program.headers[header].isMetadata {
       return append(.mask(UInt32(header)), bits: bits, guard: nil, to: &plan)
     }
+    if hasCode, case .unary(.boolToData, let test) = expression,
+      case .mask(let mask) = try condition(test)
+    {
+      return append(.mask(UInt32(mask)), bits: bits, guard: nil, to: &plan)
+    }
     try appendValue(expression, bits: bits, width: width, hasCode: hasCode, to: &plan)
   }
 

@@ -63,6 +63,11 @@ extension Compilation {
       let instruction = instructions[index]
       switch instruction.opcode {
       case .equalImmediate, .lessImmediate:
+        if let shifted = shiftedTest(instruction, lane(instruction.a, before: index), instructions) {
+          instructions[index] = shifted.instruction
+          isGone[shifted.maker] = true
+          continue
+        }
         guard let at = lane(instruction.a, before: index),
           instructions[at].opcode == .loadField
         else { continue }
@@ -183,6 +188,24 @@ extension Compilation {
     }
     blocks[block].instructions = kept
     blocks[block].marks = marks
+  }
+
+  /// Bits of a shifted lane, tested where they are.
+  private func shiftedTest(
+    _ test: Instruction, _ maker: Int?, _ instructions: [Instruction]
+  ) -> (instruction: Instruction, maker: Int)? {
+    guard test.opcode == .equalImmediate, let maker,
+      instructions[maker].opcode == .shiftRightImmediate
+    else { return nil }
+    let shift = UInt64(instructions[maker].shift)
+    // What the shift brings in from above is zero, so that no bit of the test may ask for it.
+    let tested = test.mask & instructions[maker].mask & (~0 >> shift)
+    guard test.immediate & ~tested == 0 else { return nil }
+    var result = test
+    result.a = instructions[maker].a
+    result.mask = tested << shift
+    result.immediate = test.immediate << shift
+    return (result, maker)
   }
 
   /// The sum of header bytes, put where it belongs.
