@@ -88,6 +88,11 @@ package struct JSONField {
     return text
   }
 
+  package func boolean() throws(Problem) -> Bool {
+    guard node.kind == .true || node.kind == .false else { throw mismatch("true or false") }
+    return node.kind == .true
+  }
+
   package func word<Word: ClosedWord>(_: Word.Type) throws(Problem) -> Word {
     guard let text = node.text else { throw mismatch("a string") }
     var known = Text()

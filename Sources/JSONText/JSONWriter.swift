@@ -20,6 +20,14 @@ package struct JSONWriter {
     needsComma = false
   }
 
+  /// A key that is not known when this is compiled.
+  package mutating func key(text key: Text) {
+    separate()
+    quote(key)
+    text.append(byte: UInt8(ascii: ":"))
+    needsComma = false
+  }
+
   package mutating func value<Integer: FixedWidthInteger>(_ value: Integer) {
     separate()
     text.append(value)
