@@ -88,28 +88,22 @@ enum CRC<Register: FixedWidthInteger & UnsignedInteger & BitwiseCopyable> {
           ^ (tables[256 &+ byte(word, 48)] ^ tables[byte(word, 56)]))
       at &+= 8
     }
-    let rest = count &- at
-    if rest == 0 { return register }
-    var word: UInt64 = 0
-    if at != 0 {
-      // The last eight bytes, of which the first ones are done with.
-      word =
-        unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
-        &>> UInt64(truncatingIfNeeded: 64 &- 8 &* rest)
-    } else {
-      for index in 0..<rest {
-        word |= unsafe UInt64(bytes.load(fromByteOffset: index, as: UInt8.self))
-          &<< UInt64(truncatingIfNeeded: 8 &* index)
-      }
+    if count & 4 != 0 {
+      let half = unsafe UInt32(
+        littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+      let word = UInt64(half) ^ UInt64(truncatingIfNeeded: register)
+      // What of a wide register lies beyond these bytes only moves.
+      register = Register(truncatingIfNeeded: word &>> 32)
+      register ^=
+        unsafe (tables[768 &+ byte(word, 0)] ^ tables[512 &+ byte(word, 8)])
+        ^ (tables[256 &+ byte(word, 16)] ^ tables[byte(word, 24)])
+      at &+= 4
     }
-    word ^= UInt64(truncatingIfNeeded: register)
-    // What of the register lies beyond these bytes only moves.
-    register = Register(truncatingIfNeeded: word &>> UInt64(truncatingIfNeeded: 8 &* rest))
-    var distance = (rest &- 1) &* 256
-    while distance >= 0 {
-      register ^= unsafe tables[distance &+ byte(word, 0)]
-      word &>>= 8
-      distance &-= 256
+    while at < count {
+      let next = unsafe UInt64(bytes.load(fromByteOffset: at, as: UInt8.self))
+      let place = byte(UInt64(truncatingIfNeeded: register) ^ next, 0)
+      register = unsafe register &>> 8 ^ tables[place]
+      at &+= 1
     }
     return register
   }
@@ -134,6 +128,16 @@ enum CRC<Register: FixedWidthInteger & UnsignedInteger & BitwiseCopyable> {
       at &+= 8
     }
     let top = UInt64(truncatingIfNeeded: Register.bitWidth &- 8)
+    if count & 4 != 0 {
+      let half = unsafe UInt32(
+        bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+      let word = UInt64(half) &<< 32 ^ UInt64(truncatingIfNeeded: register) &<< align
+      register = Register(truncatingIfNeeded: (word &<< 32) &>> align)
+      register ^=
+        unsafe (tables[768 &+ byte(word, 56)] ^ tables[512 &+ byte(word, 48)])
+        ^ (tables[256 &+ byte(word, 40)] ^ tables[byte(word, 32)])
+      at &+= 4
+    }
     while at < count {
       let next = unsafe UInt64(bytes.load(fromByteOffset: at, as: UInt8.self))
       let index = (UInt64(truncatingIfNeeded: register) &>> top ^ next) & 255

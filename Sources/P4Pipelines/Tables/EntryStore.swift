@@ -147,11 +147,11 @@ extension EntryStore {
       where unsafe value.load(fromByteOffset: before, as: UInt8.self)
         != mask.load(fromByteOffset: before, as: UInt8.self)
       {
-        return KeyColumn(low: 0, high: 255, mask: 0, isInterval: true)
+        return KeyColumn(low: 0, high: 255, mask: 255, isInterval: true)
       }
       return unsafe KeyColumn(
         low: value.load(fromByteOffset: offset, as: UInt8.self),
-        high: mask.load(fromByteOffset: offset, as: UInt8.self), mask: 0, isInterval: true)
+        high: mask.load(fromByteOffset: offset, as: UInt8.self), mask: 255, isInterval: true)
     }
     let bits = unsafe mask.load(fromByteOffset: offset, as: UInt8.self)
     let low = unsafe value.load(fromByteOffset: offset, as: UInt8.self)
@@ -177,12 +177,15 @@ extension EntryStore {
 
 /// The values that one byte of a key may have: an interval, or those with the bits of `low` where
 /// `mask` has ones.
-struct KeyColumn {
+struct KeyColumn: BitwiseCopyable {
   var low: UInt8
   var high: UInt8
+  /// All ones for an interval.
   var mask: UInt8
   var isInterval: Bool
   var isAnything: Bool { isInterval ? low == 0 && high == 255 : mask == 0 }
+  /// How many there are.
+  var size: Int { isInterval ? Int(high) - Int(low) + 1 : 1 << (~mask).nonzeroBitCount }
 }
 
 /// Whether `count` words are the same.
