@@ -96,10 +96,19 @@ extension Compilation {
     }
     noteStaleLists()
     // Elements of a stack move into each other.
-    for stack in code.stacks where stack.headers.contains(where: { staleHeaders.contains(Int($0)) }) {
-      for header in stack.headers { staleHeaders.insert(Int(header)) }
+    for stack in code.stacks {
+      let isStale = stack.headers.contains { staleHeaders.contains(Int($0)) }
+      let isInParser = stack.headers.contains { parserStaleHeaders.contains(Int($0)) }
+      for header in stack.headers {
+        if isStale { staleHeaders.insert(Int(header)) }
+        if isInParser { parserStaleHeaders.insert(Int(header)) }
+      }
     }
     staleHeaders.forEach { header in
+      guard parserStaleHeaders.contains(header) else {
+        code.staleHeaders.append(UInt32(header))
+        return
+      }
       let layout = code.headers[header]
       code.zeroedBytes.append(
         PipelineCode.ByteRange(offset: Int(layout.offset), count: Int(layout.bytes)))
@@ -120,7 +129,7 @@ extension Compilation {
     if requests.usesFieldLists {
       for list in code.fieldLists {
         for case .bytes(let bit, let width) in list.fields {
-          noteStale(bit..<bit + width) { _ in false }
+          noteStale(bit..<bit + width, &staleHeaders) { _ in false }
         }
       }
     }
@@ -129,9 +138,10 @@ extension Compilation {
       for segment in list.plan.segments {
         let start = Int(segment.source)
         switch segment.kind {
-        case .bits: noteStale(start..<start + Int(segment.bits)) { _ in false }
-        case .bytes: noteStale(start * 8..<start * 8 + Int(segment.bits)) { _ in false }
-        case .field: noteStale(start * 8..<start * 8 + 64) { _ in false }
+        case .bits: noteStale(start..<start + Int(segment.bits), &staleHeaders) { _ in false }
+        case .bytes: 
+          noteStale(start * 8..<start * 8 + Int(segment.bits), &staleHeaders) { _ in false }
+        case .field: noteStale(start * 8..<start * 8 + 64, &staleHeaders) { _ in false }
         default: break
         }
       }

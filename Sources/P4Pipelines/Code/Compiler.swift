@@ -58,8 +58,9 @@ final class Compilation {
   /// Metadata of more than 64 bits: their bits of the header bytes, for liveness.
   var wideFields: [Range<Int>] = []
   /// Headers of which a field may be read while they are invalid: new packets find zeros there, and
-  /// not what the last packet has left.
+  /// not what the last packet has left. Those with which the parser does so stand in both.
   var staleHeaders = BitSet(count: 0)
+  var parserStaleHeaders = BitSet(count: 0)
   /// By header and field.
   var places: [[PipelineCode.FieldPlace]] = []
   var cursorLane = 0

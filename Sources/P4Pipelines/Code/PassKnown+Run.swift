@@ -35,7 +35,7 @@ extension Compilation {
     for mask in stateMasks..<maskCount { run.state.masks[mask] = nil }
     for (index, instruction) in blocks[block].instructions.enumerated() {
       run.mark = blocks[block].marks[index]
-      if run.isRewriting { noteRead(instruction, run.state) }
+      if run.isRewriting { noteRead(instruction, run.state, section) }
       if instruction.opcode.isControl {
         control(instruction, block, index, &run, &flow)
         return
@@ -57,7 +57,12 @@ extension Compilation {
   }
 
   /// Headers that an instruction reads while they may be invalid.
-  private func noteRead(_ instruction: Instruction, _ state: KnownState) {
+  private func noteRead(
+    _ instruction: Instruction, _ state: KnownState, _ section: SectionKind
+  ) {
+    if section == .parser, !instruction.opcode.canFail, let written = writtenBits(instruction) {
+      noteStale(written, &parserStaleHeaders) { state.masks[$0] == true }
+    }
     var bits: Range<Int>?
     switch instruction.opcode {
     case .copyBytes:
@@ -67,15 +72,19 @@ extension Compilation {
     case .hash, .matchValueSet, .headersEqual, .variableEqual: return
     default: bits = readBits(instruction)
     }
-    if let bits { noteStale(bits) { state.masks[$0] == true } }
+    guard let bits else { return }
+    var found = BitSet(count: program.headers.count)
+    noteStale(bits, &found) { state.masks[$0] == true }
+    staleHeaders.formUnion(found)
+    if section == .parser { parserStaleHeaders.formUnion(found) }
   }
 
-  func noteStale(_ bits: Range<Int>, _ isValid: (Int) -> Bool) {
+  func noteStale(_ bits: Range<Int>, _ found: inout BitSet, _ isValid: (Int) -> Bool) {
     for header in program.headers.indices where !program.headers[header].isMetadata {
       let layout = code.headers[header]
       let start = Int(layout.offset) * 8
       if (start..<start + Int(layout.bytes) * 8).overlaps(bits), !isValid(header) {
-        staleHeaders.insert(header)
+        found.insert(header)
       }
     }
   }

@@ -38,8 +38,12 @@ extension Compilation {
   func propagateKnown() {
     let size = (laneCount * 9 + maskCount * 2) * blocks.count
     staleHeaders = BitSet(count: program.headers.count)
+    parserStaleHeaders = staleHeaders
     guard size < 64 << 20 else {
-      for header in program.headers.indices { staleHeaders.insert(header) }
+      for header in program.headers.indices {
+        staleHeaders.insert(header)
+        parserStaleHeaders.insert(header)
+      }
       return
     }
     let requests = requests()

@@ -55,6 +55,12 @@ package struct PipelineCode: Sendable {
   /// Mask registers that are metadata: cleared for clones.
   package var metadataMasks: Range<Int> = 0..<0
 
+  /// Headers of which a field may be read while they are invalid, and that the parser leaves alone
+  /// but for extracting them: their bytes are zeroed after the parser for the packets in which it
+  /// has not found them, so that nothing of an earlier packet shows. (Those that the parser itself
+  /// reads or writes while invalid are among `zeroedBytes`.)
+  package var staleHeaders: [UInt32] = []
+
   // Lanes with a meaning outside
   /// Where the payload starts, in bytes of the packet; kept up by the parser.
   package var cursorLane: UInt32 = 0
