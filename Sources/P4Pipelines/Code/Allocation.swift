@@ -139,7 +139,7 @@ extension Compilation {
         let start = Int(segment.source)
         switch segment.kind {
         case .bits: noteStale(start..<start + Int(segment.bits), &staleHeaders) { _ in false }
-        case .bytes: 
+        case .bytes:
           noteStale(start * 8..<start * 8 + Int(segment.bits), &staleHeaders) { _ in false }
         case .field: noteStale(start * 8..<start * 8 + 64, &staleHeaders) { _ in false }
         default: break

@@ -86,7 +86,8 @@ extension PipelineCode {
 
   private func position(_ instruction: Instruction) -> Text {
     instruction.c == Instruction.none
-      ? "\(instruction.e)" : instruction.e == 0
+      ? "\(instruction.e)"
+      : instruction.e == 0
         ? lane(instruction.c) : "\(lane(instruction.c))+\(instruction.e)"
   }
 

@@ -170,7 +170,8 @@ extension Compilation {
       }
       let before = mark
       mark.table = UInt32(index + 1)
-      try lower(action: action, argument(of: action, record: record, table: index), then: after,
+      try lower(
+        action: action, argument(of: action, record: record, table: index), then: after,
         end: nodes.end)
       mark = before
     }

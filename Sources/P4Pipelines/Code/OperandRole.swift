@@ -131,7 +131,8 @@ extension Opcode {
     case .storeField, .store8, .store16, .store32, .store64, .storeField9, .storeFieldImmediate,
       .addField, .storeParameter, .copyBytes, .zeroBytes, .storeFieldAtIndex, .wideStore,
       .setValid, .setInvalid, .copyHeader, .pushStack, .popStack, .copyVariable, .count,
-      .countImmediate, .registerWrite, .registerWriteImmediate, .registerWriteWide, .meter, .updateChecksumBytes, .random,
+      .countImmediate, .registerWrite, .registerWriteImmediate, .registerWriteWide, .meter,
+      .updateChecksumBytes, .random,
       .digest, .cloneIngress, .cloneEgress, .resubmit, .recirculate, .truncate, .log, .assert:
       return false
     default: return true

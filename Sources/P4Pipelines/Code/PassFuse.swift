@@ -63,7 +63,8 @@ extension Compilation {
       let instruction = instructions[index]
       switch instruction.opcode {
       case .equalImmediate, .lessImmediate:
-        if let shifted = shiftedTest(instruction, lane(instruction.a, before: index), instructions) {
+        if let shifted = shiftedTest(instruction, lane(instruction.a, before: index), instructions)
+        {
           instructions[index] = shifted.instruction
           isGone[shifted.maker] = true
           continue

@@ -163,11 +163,14 @@ extension Compilation {
     guard at >= 0 else { return }
     let maker = all[at]
     var isStale = false
-    visitRegisters(maker, read: { register in
-      for later in at + 1..<before {
-        visitRegisters(all[later], read: { _ in }, write: { if $0 == register { isStale = true } })
-      }
-    }, write: { _ in })
+    visitRegisters(
+      maker,
+      read: { register in
+        for later in at + 1..<before {
+          visitRegisters(
+            all[later], read: { _ in }, write: { if $0 == register { isStale = true } })
+        }
+      }, write: { _ in })
     guard !isStale else { return }
     let a = Int(maker.a)
     let b = Int(maker.b)

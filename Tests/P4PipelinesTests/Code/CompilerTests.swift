@@ -52,7 +52,9 @@ import Testing
 
   @Test func aVarbitWithinAByteIsRefused() throws {
     var program = P4Program()
-    program.headers = [P4Program.Header(name: "standard_metadata", typeName: "s", fields: [], width: 0)]
+    program.headers = [
+      P4Program.Header(name: "standard_metadata", typeName: "s", fields: [], width: 0)
+    ]
     program.headers[0].isMetadata = true
     var variable = P4Program.Field(name: "v", width: 32, offset: 4)
     variable.isVariable = true
@@ -65,7 +67,9 @@ import Testing
 
   @Test func headersBeyondTheLimitAreRefused() throws {
     var program = P4Program()
-    program.headers = [P4Program.Header(name: "standard_metadata", typeName: "s", fields: [], width: 0)]
+    program.headers = [
+      P4Program.Header(name: "standard_metadata", typeName: "s", fields: [], width: 0)
+    ]
     program.headers[0].isMetadata = true
     for index in 0..<20 {
       program.headers.append(

@@ -131,6 +131,7 @@ import Testing
     let region = try #require(code.serialRegions.first)
     #expect(code.serialRegions.count == 1)
     #expect(region.conflictLane == Instruction.none)
-    #expect(code.instructions[Int(code.blocks[region.blocks.lowerBound].first)].opcode == .registerRead)
+    #expect(
+      code.instructions[Int(code.blocks[region.blocks.lowerBound].first)].opcode == .registerRead)
   }
 }

@@ -181,7 +181,9 @@ struct RandomProgram {
 
   private mutating func number(_ width: Int) -> WideInteger {
     var words: [UInt64] = []
-    for _ in 0...width / 64 { words.append(dice.below(3) == 0 ? dice.next() : UInt64(dice.below(9))) }
+    for _ in 0...width / 64 {
+      words.append(dice.below(3) == 0 ? dice.next() : UInt64(dice.below(9)))
+    }
     return WideInteger(magnitude: words).truncated(to: width)
   }
 
@@ -212,7 +214,8 @@ struct RandomProgram {
     case 0: return .unary(.complement, expression(below))
     case 1: return .unary(.negate, expression(below))
     case 2: return .unary(.boolToData, condition(below))
-    case 3: return .conditional(condition(below), then: expression(below), otherwise: expression(below))
+    case 3:
+      return .conditional(condition(below), then: expression(below), otherwise: expression(below))
     case 4: return .binary(.add, expression(below), expression(below))
     case 5: return .binary(.subtract, expression(below), expression(below))
     case 6: return .binary(.multiply, expression(below), expression(below))
@@ -250,7 +253,8 @@ struct RandomProgram {
 
   mutating func condition(_ depth: Int) -> P4Program.Expression {
     if depth == 0 {
-      return dice.below(3) == 0 ? .boolean(dice.below(2) == 0) : .isValid(.stackElement(0, element()))
+      return dice.below(3) == 0
+        ? .boolean(dice.below(2) == 0) : .isValid(.stackElement(0, element()))
     }
     let below = depth - 1
     switch dice.below(12) {
