@@ -90,6 +90,7 @@ extension PipelineCode {
       && (lengthLane == Instruction.none || has(lane: lengthLane))
       && metadataMasks.lowerBound >= 0 && metadataMasks.upperBound <= packetMasks
       && zeroedLanes.allSatisfy { has(lane: $0) }
+      && staleHeaders.allSatisfy { has(header: $0) }
       && zeroedLanesOfClones.allSatisfy { has(lane: $0) }
       && zeroedBytes.allSatisfy { has(bytes: $0.count, at: $0.offset) }
       && zeroedBytesOfClones.allSatisfy { has(bytes: $0.count, at: $0.offset) }

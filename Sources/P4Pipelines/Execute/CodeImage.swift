@@ -28,7 +28,7 @@ struct CodeImage: ~Copyable {
 
   /// Slices of `numbers` and `ranges`.
   let runHeaders: Slice
-  /// Headers that are zeroed where the parser has not found them; see `headersReadInvalid`.
+  /// Headers that are zeroed where the parser has not found them; see `PipelineCode.staleHeaders`.
   let zeroedHeaders: Slice
   let deparserOrder: Slice
   let zeroedLanes: Slice
@@ -71,7 +71,7 @@ struct CodeImage: ~Copyable {
 
     let runHeaders = slice(code.runHeaders)
     let deparserOrder = slice(code.deparserOrder)
-    let zeroedHeaders = slice(code.headersReadInvalid)
+    let zeroedHeaders = slice(code.staleHeaders)
     // `begin` writes some standard lanes itself.
     let given: [StandardField] = [.ingressPort, .instanceType, .packetLength, .ingressTimestamp]
     let givenLanes = given.map { standard[$0.rawValue] }.filter { $0.kind == .lane }.map {
