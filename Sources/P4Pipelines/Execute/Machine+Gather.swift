@@ -7,6 +7,7 @@ extension Machine {
   ///
   /// Segment by segment in ascending order: each writes eight bytes at its place, zeros after its
   /// own bits, which the next segment then overwrites.
+  @inline(never)
   func gather(
     fixed plan: PlanImage, _ bank: Bank, _ mask: UInt64, _ target: UnsafeMutablePointer<UInt8>,
     _ stride: Int
