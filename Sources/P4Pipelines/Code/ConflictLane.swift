@@ -32,6 +32,7 @@ extension Compilation {
     let gates = entries(of: region)
     for lane in lanes where !isWritten(lane, in: region) {
       if gates.allSatisfy({ live.entries[$0].contains(register(lane: lane)) }) {
+        use(lane, for: lanes, in: region)
         return UInt32(lane)
       }
     }
@@ -40,7 +41,21 @@ extension Compilation {
     let entry = entries[section.rawValue]
     blocks[entry].instructions.insert(load, at: 0)
     blocks[entry].marks.insert(PipelineCode.Mark(), at: 0)
+    use(lane, for: lanes, in: region)
     return UInt32(lane)
+  }
+
+  /// Indexes by one lane what was indexed by its copies, which are then loaded for nothing.
+  private func use(_ lane: Int, for copies: [Int], in region: [Int]) {
+    for block in region {
+      for index in blocks[block].instructions.indices {
+        let instruction = blocks[block].instructions[index]
+        let isAccess = resource(instruction) != nil || instruction.opcode == .count
+        if isAccess, copies.contains(Int(instruction.a)) {
+          blocks[block].instructions[index].a = UInt32(lane)
+        }
+      }
+    }
   }
 
   private func isWritten(_ lane: Int, in region: [Int]) -> Bool {

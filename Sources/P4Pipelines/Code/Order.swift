@@ -23,6 +23,10 @@ extension Compilation {
     let touches = touches().filter { conflicts[blocks[$0.block].section.rawValue][$0.resource] }
     let live = touches.isEmpty ? nil : liveness()
     for section in SectionKind.allCases { order(section, touches, live) }
+    guard !regions.isEmpty else { return }
+    removeDead()
+    // Blocks that have lost everything stay where they are, and nobody goes there.
+    for block in order { replaceSuccessors(block, afterJumps) }
   }
 
   // MARK: Shared state

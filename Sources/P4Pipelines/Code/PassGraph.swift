@@ -83,18 +83,8 @@ extension Compilation {
   func simplifyGraph() {
     for index in blocks.indices { foldControl(index) }
     let order = reachableOrder()
-    // Where a jump to a block ends up.
-    func target(_ block: Int) -> Int {
-      var at = block
-      var steps = 0
-      while let first = blocks[at].instructions.first, first.opcode == .jump, steps < blocks.count {
-        at = Int(first.d)
-        steps += 1
-      }
-      return at
-    }
-    for block in order { replaceSuccessors(block, target) }
-    for section in entries.indices { entries[section] = target(entries[section]) }
+    for block in order { replaceSuccessors(block, afterJumps) }
+    for section in entries.indices { entries[section] = afterJumps(entries[section]) }
 
     var predecessors = [Int](repeating: 0, count: blocks.count)
     let reached = reachableOrder()
@@ -124,6 +114,17 @@ extension Compilation {
       blocks[block].instructions = []
       blocks[block].marks = []
     }
+  }
+
+  /// Where a jump to a block ends up.
+  func afterJumps(_ block: Int) -> Int {
+    var at = block
+    var steps = 0
+    while let first = blocks[at].instructions.first, first.opcode == .jump, steps < blocks.count {
+      at = Int(first.d)
+      steps += 1
+    }
+    return at
   }
 
   /// Control instructions that always go to one block.

@@ -10,6 +10,7 @@ extension Compilation {
       reuseValues()
       removeDead()
       fuse()
+      noteBounds()
       removeDead()
       simplifyGraph()
     }

@@ -61,7 +61,10 @@ extension Compilation {
     _ instruction: Instruction, read: (Int) -> Void, write: (Int) -> Void
   ) {
     let roles = instruction.opcode.roles
-    visit(roles.d, instruction.d, read: read, write: write)
+    // A register read within its bounds replaces its target.
+    let replaces = instruction.opcode == .registerRead && instruction.size == 1
+    visit(
+      replaces ? .laneWrite : roles.d, instruction.d, read: read, write: write)
     visit(roles.a, instruction.a, read: read, write: write)
     visit(roles.b, instruction.b, read: read, write: write)
     visit(roles.c, instruction.c, read: read, write: write)

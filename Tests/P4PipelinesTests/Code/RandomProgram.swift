@@ -20,6 +20,11 @@ struct RandomProgram {
     dice = SplitMix(state: seed)
     addHeaders()
     addParser()
+    program.registers = [
+      P4Program.RegisterArray(name: "r0", size: 8, width: 32),
+      P4Program.RegisterArray(name: "r1", size: 6, width: 64),
+      P4Program.RegisterArray(name: "r2", size: 4, width: 80),
+    ]
     addControls()
     program.deparserOrder = [Self.input, Self.output] + Self.stack
   }
@@ -151,7 +156,17 @@ struct RandomProgram {
   }
 
   private mutating func simpleStatement() -> P4Program.Primitive {
-    switch 2 + dice.below(10) {
+    switch dice.below(13) {
+    case 0: return .registerRead(.field(Self.wide()), register: 2, index: index())
+    case 1:
+      let target = anyField()
+      let isShort = program.headers[target.header].fields[target.field].width <= 64
+      let isSigned = program.headers[target.header].fields[target.field].isSigned
+      return .registerRead(
+        .field(isShort && !isSigned ? target : P4Program.FieldReference(header: 1, field: 8)),
+        register: dice.below(2), index: index())
+    case 5, 6:
+      return .registerWrite(register: dice.below(3), index: index(), expression(3))
     case 2: return .assignHeader(.header(Self.output), from: .header(Self.input))
     case 3:
       return .assign(
@@ -168,6 +183,20 @@ struct RandomProgram {
         value = .binary(.twosComplement, value, .constant(WideInteger(field.width)))
       }
       return .assign(.field(target), value)
+    }
+  }
+
+  /// A place for 80 bits.
+  private static func wide() -> P4Program.FieldReference {
+    P4Program.FieldReference(header: output, field: 9)
+  }
+
+  /// Of a register, sometimes beyond it; often the same.
+  private mutating func index() -> P4Program.Expression {
+    switch dice.below(4) {
+    case 0: .constant(WideInteger(dice.below(9)))
+    case 1: masked(natural(), 3)
+    default: masked(.field(P4Program.FieldReference(header: Self.input, field: 0)), 2)
     }
   }
 
