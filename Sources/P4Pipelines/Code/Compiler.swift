@@ -69,6 +69,9 @@ final class Compilation {
   /// Header or stack of unions, see `stackCode(union:)`.
   var nextLanes: [Int] = []
 
+  /// Instructions so far, those included that passes will remove.
+  var emitted = 0
+
   // Where lowering stands
   var current = 0
   var mark = PipelineCode.Mark()
@@ -137,6 +140,7 @@ extension Compilation {
   }
 
   func emit(_ instruction: Instruction) {
+    emitted += 1
     blocks[current].instructions.append(instruction)
     blocks[current].marks.append(mark)
   }
@@ -155,6 +159,16 @@ extension Compilation {
       } else {
         emit(Instruction(.branch, a: mask, b: then, c: otherwise))
       }
+    }
+  }
+
+  /// Called for every statement: elements of stacks that are found at run time multiply it.
+  func checkSize() throws(CompileError) {
+    guard blocks.count <= CodeLimits.blocks else {
+      throw failure("more than \(CodeLimits.blocks) blocks")
+    }
+    guard emitted <= CodeLimits.instructions else {
+      throw failure("more than \(CodeLimits.instructions) instructions")
     }
   }
 

@@ -51,9 +51,7 @@ extension Compilation {
           then: block(of: call.next, &nodes), end: nodes.end)
       case .end: continue
       }
-      guard blocks.count <= CodeLimits.blocks else {
-        throw CompileError("", "more than \(CodeLimits.blocks) blocks")
-      }
+      try checkSize()
     }
   }
 
@@ -248,6 +246,7 @@ extension Compilation {
       for (number, primitive) in primitives.enumerated() {
         mark.statement = UInt32(number)
         try lower(primitive)
+        try checkSize()
       }
       return jump(to: hasExit ? end : next)
     }
@@ -260,6 +259,7 @@ extension Compilation {
     starts[primitives.count] = last
     var isOpen = true
     for (number, primitive) in primitives.enumerated() {
+      try checkSize()
       mark.statement = UInt32(number)
       if let start = starts[number] {
         if isOpen { jump(to: start) }

@@ -42,9 +42,7 @@ extension Compilation {
       current = copy.block
       parser = copy.context
       try lower(state: copy.state, &copies)
-      guard blocks.count <= CodeLimits.blocks else {
-        throw CompileError("parser", "more than \(CodeLimits.blocks) blocks")
-      }
+      try checkSize()
     }
     parser = ParserContext()
     parser.next = [Int?](repeating: nil, count: code.stacks.count)
@@ -133,6 +131,7 @@ extension Compilation {
     let state = program.states[index]
     for (number, operation) in state.operations.enumerated() {
       mark.statement = UInt32(number)
+      try checkSize()
       // Beyond an error nothing runs.
       guard try lower(operation) else { return finishBlock() }
     }
