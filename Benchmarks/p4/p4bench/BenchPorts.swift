@@ -17,7 +17,7 @@ struct BenchPorts: ~Copyable, PacketSink {
   private(set) var sent = InlineArray<8, UInt64>(repeating: 0)
 
   init(buffers: Int) {
-    let memory = unsafe UnsafeMutableRawPointer.allocate(
+    let memory = UnsafeMutableRawPointer.allocate(
       byteCount: buffers * Self.stride, alignment: 64)
     unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: buffers * Self.stride)
     unsafe free = .allocate(capacity: buffers)

@@ -35,7 +35,7 @@ package enum ValueSyntax {
 
   /// Six groups are a MAC address, anything else an IPv6 address.
   private static func withColons(_ text: Text) -> WideInteger? {
-    let parts = ScriptWord(text.bytes[...], column: 1).split(at: UInt8(ascii: ":")).map(\.text)
+    let parts = pieces(of: text)
     if parts.count == 6, text.firstRange(of: "::") == nil {
       return groups(parts, digits: 2)
     }
