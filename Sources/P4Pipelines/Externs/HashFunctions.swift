@@ -207,11 +207,14 @@ struct HashFunctions: ~Copyable {
     while at < count {
       var word: UInt32 = 0
       for index in 0..<4 {
-        let byte = unsafe at + index < count ? bytes.load(fromByteOffset: at + index, as: UInt8.self) : 0
-        word = word << 8 | UInt32(byte)
+        word <<= 8
+        if at + index < count {
+          word |= unsafe UInt32(bytes.load(fromByteOffset: at + index, as: UInt8.self))
+        }
       }
       // The key begins anew where the input is longer.
-      let window = unsafe UInt64(key[number % function.words]) << 32
+      let window =
+        unsafe UInt64(key[number % function.words]) << 32
         | UInt64(key[(number + 1) % function.words])
       while word != 0 {
         let bit = word.leadingZeroBitCount

@@ -123,8 +123,9 @@ extension TableLayout {
       case .optional: matches.append(.optional(high.isZero ? nil : low))
       case .lpm:
         var length = 0
-        while length < field.width, high.word((field.width - 1 - length) / 64)
-          >> UInt64((field.width - 1 - length) % 64) & 1 == 1
+        while length < field.width,
+          high.word((field.width - 1 - length) / 64)
+            >> UInt64((field.width - 1 - length) % 64) & 1 == 1
         {
           length += 1
         }

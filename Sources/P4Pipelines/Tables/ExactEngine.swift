@@ -70,7 +70,8 @@ struct ExactEngine: ~Copyable {
       let packet = rest.trailingZeroBitCount
       rest &= rest &- 1
       let key = unsafe UnsafeRawPointer(keys + packet &* stride).loadUnaligned(as: UInt64.self)
-      var bucket = unsafe base
+      var bucket =
+        unsafe base
         + (Int(truncatingIfNeeded: hash.hash(key)) & bucketMask) &* Self.bucketWords
       // No branch on the way a key is in: an empty way holds entry 0, so that it adds nothing.
       var found = unsafe Self.match(bucket, key)
@@ -106,7 +107,8 @@ struct ExactEngine: ~Copyable {
       let key = unsafe UnsafeRawPointer(keys + packet &* stride)
         .assumingMemoryBound(to: UInt64.self)
       let keyHash = unsafe count == 2 ? hash.hash(key[0], key[1]) : hash.hash(key, count)
-      var bucket = unsafe base
+      var bucket =
+        unsafe base
         + (Int(truncatingIfNeeded: keyHash) & bucketMask) &* Self.bucketWords
       var found = unsafe Self.match(bucket, keyHash, key, values, count)
       while found == 0 {

@@ -18,7 +18,8 @@ struct MatchTable: ~Copyable {
   let keyWords: Int
   let capacity: Int
   let hasPriorities: Bool
-  let hasProfile: Bool
+  /// The profile that entries refer to; -1: none.
+  let profile: Int
   let supportsTimeout: Bool
   let meterRateCount: Int
   let meterCountsBytes: Bool
@@ -76,7 +77,7 @@ struct MatchTable: ~Copyable {
     keyBytes = layout.keyBytes
     keyWords = words
     hasPriorities = layout.hasPriorities
-    hasProfile = layout.storage != .direct
+    profile = layout.storage.profile ?? -1
     supportsTimeout = layout.supportsTimeout
     meterRateCount = layout.meter?.rateCount ?? 0
     meterCountsBytes = layout.meter?.countsBytes ?? false
@@ -130,7 +131,7 @@ extension MatchTable {
     let defaultLane = fallback[0].lane
     var hit: UInt64 = 0
     var rest = mask
-    if hasProfile {
+    if profile >= 0 {
       while rest != 0 {
         let packet = rest.trailingZeroBitCount
         rest &= rest &- 1
@@ -169,7 +170,7 @@ extension MatchTable {
   }
 
   @inline(__always)
-  private func match(
+  private mutating func match(
     keys: UnsafePointer<UInt8>, stride: Int, mask: UInt64, entries: UnsafeMutablePointer<UInt64>
   ) {
     switch engine {

@@ -119,7 +119,8 @@ extension TableSet {
     case (.action(let record), .direct):
       try check(table, record: record)
       return .own
-    case (.member(let member), .profile(let profile)), (.member(let member), .selector(let profile)):
+    case (.member(let member), .profile(let profile)),
+      (.member(let member), .selector(let profile)):
       guard profiles[profile].members.contains(member) else { throw .noSuchMember }
       return EntryReference(member: member)
     case (.group(let group), .selector(let profile)):

@@ -111,7 +111,7 @@ extension TableSet {
     _ table: Int, mask: UInt64, hashes: UnsafePointer<UInt64>,
     records: UnsafeMutablePointer<UInt64>
   ) {
-    guard case .selector(let number) = layouts[table].storage else { return }
+    let number = tables[table].profile
     var rest = mask
     while rest != 0 {
       let packet = rest.trailingZeroBitCount

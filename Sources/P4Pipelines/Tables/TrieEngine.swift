@@ -57,8 +57,12 @@ struct TrieEngine: ~Copyable {
     keyBits = 8 * keyBytes
     rootBits = min(16, keyBits)
     self.stride = stride
-    nodesMax = capacity == 0 ? 0 : 1 + Self.nodeCount(
-      capacity: capacity, keyBits: keyBits, stride: stride)
+    nodesMax =
+      capacity == 0
+      ? 0
+      : 1
+        + Self.nodeCount(
+          capacity: capacity, keyBits: keyBits, stride: stride)
     slots = RawArray(
       zeroes: capacity == 0 ? 0 : 1 << rootBits + (nodesMax - 1) << stride)
     uses = RawArray(zeroes: nodesMax)
@@ -254,7 +258,8 @@ struct TrieEngine: ~Copyable {
     let bytes = unsafe UnsafeRawPointer(key)
     let byte = unsafe Int(bytes.load(fromByteOffset: start >> 3, as: UInt8.self))
     switch count {
-    case 16: return unsafe byte << 8 | Int(bytes.load(fromByteOffset: start >> 3 + 1, as: UInt8.self))
+    case 16:
+      return unsafe byte << 8 | Int(bytes.load(fromByteOffset: start >> 3 + 1, as: UInt8.self))
     case 8: return byte
     default: return byte >> (4 - start & 4) & 15
     }

@@ -72,7 +72,9 @@ struct UndoLog: ~Copyable {
       let last = words[top - 1]
       let before = words[top - 2]
       top -= 2
-      guard let kind = Kind(rawValue: UInt8(truncatingIfNeeded: last)) else { preconditionFailure() }
+      guard let kind = Kind(rawValue: UInt8(truncatingIfNeeded: last)) else {
+        preconditionFailure()
+      }
       guard kind == .bytes else {
         return Step(
           kind: kind, place: Int(last >> 8), index: Int(before >> 32),

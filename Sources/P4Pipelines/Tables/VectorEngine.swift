@@ -196,8 +196,14 @@ extension VectorEngine {
     let bit: UInt64 = 1 << UInt64(position & 63)
     let groupBit: UInt64 = 1 << UInt64(group & 63)
     let groupMask = mask(ofGroup: group)
+    let place = group * columns + column
     var change = 0
-    if values.isInterval || values.isAnything {
+    if isSet, values.isAnything {
+      // Two plain loops, which become vector instructions.
+      for value in 0..<256 { unsafe row[value] |= bit }
+      for value in 0..<256 { unsafe summary[value] |= groupBit }
+      change = 256 - Int(spreads[place])
+    } else if values.isInterval || values.isAnything {
       let all = values.isAnything ? 0..<256 : Int(values.low)..<(Int(values.high) + 1)
       if isSet {
         for value in all {
@@ -234,7 +240,6 @@ extension VectorEngine {
         subset = (subset &- loose) & loose
       } while subset != 0
     }
-    let place = group * columns + column
     spreads[place] = UInt16(Int(spreads[place]) + change)
   }
 }

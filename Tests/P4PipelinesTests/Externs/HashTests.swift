@@ -152,7 +152,8 @@ struct HashTests {
     for length in [0, 1, 3, 8, 32, 100] {
       let shift = CRC32Shift(byteCount: length)
       for _ in 0..<20 {
-        let head = (0..<Int(random.next() % 20)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let head = (0..<Int(random.next() % 20)).map { _ in UInt8(truncatingIfNeeded: random.next())
+        }
         let tail = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         let whole = externs.hash(0, head + tail, head.count + length)
         let first = UInt32(externs.hash(0, head, head.count))
