@@ -41,8 +41,8 @@ package enum ProgramLimits {
 
   /// Bits of the key of a table, or of the transition of a parser state, with padding.
   package static let keyBits = 4_096
-  /// Entries of one table; members of one profile.
-  package static let entries = 1 << 22
+  /// Entries of one table; members of one profile. As many as `TableLimits.entriesMax`.
+  package static let entries = 1 << 20
   /// Memory of all tables, estimated (see `tableBytes(keyBytes:capacity:isScanned:)`).
   package static let tablesBytes = 1 << 30
   /// Values of all parser value sets.

@@ -621,18 +621,19 @@ import Testing
 
   @Test func tablesTakeNotTooMuchMemory() throws {
     let base = baseProgram.replacing("[STATEMENTS]", with: "[]")
-    // A rule with a key of three bytes is estimated at 166 bytes.
-    let error = Self.refusal(
-      of: base.replacing(
-        #""max_size": 32, "action_ids""#, with: #""max_size": 4194304, "action_ids""#))
-    #expect(error?.text == nil)
-    let most = "\"max_size\": \(ProgramLimits.entries),"
-    let many = Self.refusal(
-      of: base.replacing(#""max_size": 16,"#, with: most).replacing(
-        #""max_size": 32,"#, with: most
-      ).replacing(#""max_size": 64,"#, with: most))
-    #expect(many?.path == "$.pipelines[0].tables[2].max_size")
-    #expect(many?.message == "all tables together would take more than 1073741824 bytes")
+    // Each profile of so many members is estimated at 64 MiB.
+    func refusal(_ count: Int) -> ProgramError? {
+      let profiles = (0..<count).map {
+        #"{"name": "p\#($0)", "id": \#($0 + 1), "max_size": \#(ProgramLimits.entries)}, "#
+      }
+      return Self.refusal(
+        of: base.replacing(
+          #""action_profiles": [{"#, with: #""action_profiles": [\#(profiles.joined()){"#))
+    }
+    #expect(refusal(15)?.text == nil)
+    let error = try #require(refusal(17))
+    #expect(error.path == "$.pipelines[0].action_profiles[16].max_size")
+    #expect(error.message == "all tables together would take more than 1073741824 bytes")
   }
 
   @Test func headersAreNotTooMany() throws {
