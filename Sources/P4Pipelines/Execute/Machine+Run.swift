@@ -54,15 +54,22 @@ extension Machine {
   ) {
     let first = Int(region.first), end = Int(region.end)
     var rest: UInt64 = 0
-    for block in first..<end {
+    // Mostly packets enter by one block or two: only those from the first to the last are gone
+    // through again in every round.
+    var firstEntry = end, lastEntry = first
+    while let block = nextReady(from: first, to: end) {
       let waiting = take(block)
       unsafe scratch.parked[block] = waiting
       rest |= waiting
+      firstEntry = min(firstEntry, block)
+      lastEntry = block
     }
     while rest != 0 {
       let turn = nextTurn(of: rest, region, bank)
       rest &= ~turn
-      for block in first..<end {
+      var block = firstEntry &- 1
+      while block < lastEntry {
+        block &+= 1
         let packets = unsafe scratch.parked[block] & turn
         if packets == 0 { continue }
         unsafe scratch.parked[block] &= ~turn
