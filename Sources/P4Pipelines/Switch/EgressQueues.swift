@@ -214,7 +214,9 @@ extension EgressQueues {
         queues[index].intervalNanoseconds = interval
         queues[index].next = .zero
         let bit: UInt8 = 1 << UInt8(priority)
-        if interval == 0 { ports[at].ratedPriorities &= ~bit } else {
+        if interval == 0 {
+          ports[at].ratedPriorities &= ~bit
+        } else {
           ports[at].ratedPriorities |= bit
         }
       } else {

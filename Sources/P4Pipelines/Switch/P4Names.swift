@@ -29,7 +29,9 @@ package final class P4Names: Sendable {
   /// name exist when p4c has copied an action per use.
   package func action(_ name: Text, of table: Int) -> Int? {
     let actions = program.tables[table].actions
-    guard let place = Self.find(name, among: actions.count, named: { program.actions[actions[$0]].name })
+    guard
+      let place = Self.find(
+        name, among: actions.count, named: { program.actions[actions[$0]].name })
     else { return nil }
     return actions[place]
   }

@@ -70,7 +70,8 @@ package struct P4Switch: ~Copyable {
     let fieldBytes = machine.fieldListBytes
     arrivals = WaitingRing(capacity: SwitchLimits.arrivals, fieldBytes: 0)
     again = WaitingRing(capacity: options.recirculating, fieldBytes: fieldBytes)
-    held = HeldPackets(capacity: options.held, stateBytes: machine.stateBytes, fieldBytes: fieldBytes)
+    held = HeldPackets(
+      capacity: options.held, stateBytes: machine.stateBytes, fieldBytes: fieldBytes)
     late = IndexQueue(capacity: options.held)
     queues = EgressQueues(depth: options.queueDepth, held: options.held)
     sessions = CloneSessions(capacity: SwitchLimits.sessions)

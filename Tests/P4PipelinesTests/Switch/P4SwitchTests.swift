@@ -13,7 +13,8 @@ struct P4SwitchTests {
     for index in 0..<400 {
       let mode = SwitchRig.Mode.allCases[(index * 7 + index / 17) % 17]
       // What goes round again overtakes what came with it, so that only copies are compared here.
-      if [.resubmit, .cloneAndResubmit, .recirculate, .recirculateAndDrop,
+      if [
+        .resubmit, .cloneAndResubmit, .recirculate, .recirculateAndDrop,
         .cloneEgressAndRecirculate, .cloneEgress, .cloneEgressAndDrop,
       ].contains(mode) {
         continue
@@ -34,7 +35,8 @@ struct P4SwitchTests {
     var rig = try SwitchRig.paths(batch: batch)
     for index in 0..<1700 {
       let mode = SwitchRig.Mode.allCases[index * 5 % 17]
-      rig.send(SwitchRig.packet(mode, tail: Array(repeating: UInt8(index & 255), count: index % 99)))
+      rig.send(
+        SwitchRig.packet(mode, tail: Array(repeating: UInt8(index & 255), count: index % 99)))
     }
     same(rig.virtual.settle(), true)
     same(rig.virtual.ports.used, 0)
