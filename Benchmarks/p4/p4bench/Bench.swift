@@ -45,9 +45,10 @@ struct Bench {
       while let line = System.readLine() { System.write(try wire.answer(line), to: 1) }
       return
     }
-    var forwarder = try Forwarder(
-      program: try System.read(words[0]),
-      setup: words.count == 4 ? try System.read(words[3]).lines : [], source: source, burst: burst)
+    let (program, code) = try Forwarder.load(try System.read(words[0]))
+    var forwarder = Forwarder(
+      try Forwarder.made(program, code), P4Names(program), source: source, burst: burst)
+    if words.count == 4 { try forwarder.setUp(try System.read(words[3]).lines) }
     System.write("ready\n", to: 1)
     while let line = System.readLine() { System.write(try forwarder.answer(line), to: 1) }
   }

@@ -13,24 +13,39 @@ struct Forwarder: ~Copyable {
   /// Between two looks at the clock; the other side looks about as often.
   private static let burstsBetweenClocks = 16
 
-  init(program text: Text, setup: [Text], source: Source, burst: Int) throws(BenchFailure) {
+  init(_ `switch`: consuming P4Switch, _ names: P4Names, source: Source, burst: Int) {
+    self.`switch` = `switch`
+    self.names = names
+    self.source = source
+    self.burst = burst
+    now = Instant.zero + .seconds(1)
+  }
+
+  /// Reads and compiles a program.
+  static func load(
+    _ text: Text
+  ) throws(BenchFailure) -> (program: P4Program, code: PipelineCode) {
     let program: P4Program
     do throws(ProgramError) {
       program = try ProgramLoader.load(text.span)
     } catch { throw BenchFailure(error.text) }
-    let code: PipelineCode
     do throws(CompileError) {
-      code = try Compiler.compile(program)
+      return (program, try Compiler.compile(program))
     } catch { throw BenchFailure(error.text) }
+  }
+
+  static func made(
+    _ program: P4Program, _ code: PipelineCode
+  ) throws(BenchFailure) -> P4Switch {
     do throws(TableError) {
-      `switch` = try P4Switch(code, program: program)
+      return try P4Switch(code, program: program)
     } catch { throw BenchFailure("an entry of the program does not fit its table") }
-    names = P4Names(program)
-    self.source = source
-    self.burst = burst
-    now = Instant.zero + .seconds(1)
+  }
+
+  /// Lines in the words of simple_switch_CLI.
+  mutating func setUp(_ lines: [Text]) throws(BenchFailure) {
     let reader = CommandReader(names)
-    for (index, line) in setup.enumerated() {
+    for (index, line) in lines.enumerated() {
       let batch = ControlBatch(names)
       do throws(ScriptError) {
         _ = try reader.read(line, number: index + 1, into: batch)
