@@ -87,7 +87,11 @@ var targets: [Target] = [
   engine("HostLink", ["DPUCore"]),
   engine("MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
   engine("PollLoop", ["Frames", "DPUCore"]),
-  engine("ControlPlane", ["CLinux", "CJansson", "DPUCore"]),
+  engine("JSONText", ["CJansson", "DPUCore"]),
+  engine("P4Pipelines", ["PacketWire", "JSONText", "DPUCore"]),
+  engine("ControlPlane", ["CLinux", "JSONText", "DPUCore"]),
+  engine(
+    "PipelineHost", ["P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
 ]
 
 if embedded {
@@ -97,9 +101,12 @@ if embedded {
     .executableTarget(
       name: "DPUMain",
       dependencies: [
-        "DPDKPort", "PollLoop", "ControlPlane", "MQTTOffload", "TCPLite", "HostLink",
-        "PacketWire", "Frames", "DPUCore", "CLinux",
+        "DPDKPort", "PollLoop", "ControlPlane", "PipelineHost", "P4Pipelines", "JSONText",
+        "MQTTOffload", "TCPLite", "HostLink", "PacketWire", "Frames", "DPUCore", "CLinux",
       ], swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "p4bench", dependencies: ["P4Pipelines", "JSONText", "DPUCore", "CLinux"],
+      path: "Benchmarks/p4/p4bench", swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
       exclude: ["exports.map"], swiftSettings: swiftSettings,
@@ -114,7 +121,10 @@ if embedded {
   targets += [
     .executableTarget(
       name: "dpuctl",
-      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        .product(name: "ArgumentParser", package: "swift-argument-parser"), "P4Pipelines",
+        "JSONText", "DPUCore",
+      ],
       swiftSettings: hostSwiftSettings),
     .systemLibrary(name: "CEpoll", path: "Benchmarks/CEpoll"),
     .executableTarget(
@@ -133,17 +143,23 @@ if embedded {
     tests(
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
-    tests("ControlPlane", ["DPUCore", "dpuctl"]),
+    tests("JSONText", ["DPUCore"]),
+    tests("P4Pipelines", ["JSONText", "DPUCore"]),
+    tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
+    tests(
+      "PipelineHost",
+      ["P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
   ]
 }
 
 if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
-    fuzzer("configuration", ["ControlPlane"]),
+    fuzzer("configuration", ["ControlPlane", "JSONText"]),
     fuzzer("hostlink", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
     fuzzer("offload", ["MQTTOffload", "HostLink", "MQTTWire", "TCPLite", "PacketWire"]),
-    fuzzer("requests", ["ControlPlane"]),
+    fuzzer("requests", ["ControlPlane", "JSONText"]),
+    fuzzer("p4program", ["P4Pipelines", "JSONText"]),
     fuzzer("tcp", ["TCPLite", "PacketWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
   ]

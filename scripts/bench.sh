@@ -4,7 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/common.sh"
 cd "$repository"
 
-benches=(mqtt)
+benches=(mqtt p4)
 
 name=${1:-}
 case $name in
@@ -20,6 +20,11 @@ bench_mqtt() {
   trap 'exit 130' INT TERM HUP
   scripts/lab.sh up
   /usr/bin/python3 scripts/mqtt_compare.py "$@"
+}
+
+bench_p4() {
+  "$repository/scripts/install.sh"
+  /usr/bin/python3 scripts/p4_bench.py "$@"
 }
 
 "bench_$name" --rounds 10 "$@"

@@ -23,17 +23,18 @@ ALLOWED = {
     "HostLink": ["DPUCore"],
     "HBPFBridge": ["DPUCore"],
     "TCPLite": ["PacketWire", "DPUCore"],
-    "P4Pipelines": ["PacketWire", "DPUCore"],
+    "JSONText": ["CJansson", "DPUCore"],
+    "P4Pipelines": ["PacketWire", "JSONText", "DPUCore"],
     "MQTTOffload": ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "DPUCore"],
     "PollLoop": ["Frames", "DPUCore"],
     "DPDKPort": ["CDPDK", "Frames", "DPUCore"],
-    "ControlPlane": ["CLinux", "CJansson", "DPUCore"],
+    "ControlPlane": ["CLinux", "JSONText", "DPUCore"],
+    "PipelineHost": ["P4Pipelines", "ControlPlane", "PollLoop"],
     "BrokerShim": ["HostLink", "CLinux"],
     "P4Compiler": [],
     "dpuctl": ["P4Compiler", "P4Pipelines", "HBPFBridge"],
     "DPUMain": [
-        "DPDKPort", "PollLoop", "ControlPlane", "MQTTOffload", "HBPFBridge", "P4Pipelines",
-        "CLinux"],
+        "DPDKPort", "ControlPlane", "MQTTOffload", "HBPFBridge", "PipelineHost", "CLinux"],
 }
 # Parts of the toolchain. Firmware modules have only what Embedded Swift has.
 SYSTEM = {"Synchronization"}

@@ -1,6 +1,7 @@
 // Input: the contents of a configuration file. It is accepted, or refused at a place in it.
 import ControlPlane
 import DPUCore
+import JSONText
 
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {

@@ -1,5 +1,6 @@
 // Input: one line of the control socket. The answer is one line of JSON, or nothing.
 import DPUCore
+import JSONText
 
 @testable import ControlPlane
 

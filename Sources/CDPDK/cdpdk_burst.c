@@ -39,7 +39,8 @@ static inline void describe(struct rte_mbuf *buffer, struct cdpdk_frame *frame) 
   frame->token = (uintptr_t)buffer;
   frame->address = (uintptr_t)rte_pktmbuf_mtod(buffer, void *);
   frame->length = buffer->data_len;
-  frame->room = (uint32_t)buffer->buf_len - buffer->data_off;
+  frame->room = (uint16_t)(buffer->buf_len - buffer->data_off);
+  frame->headroom = buffer->data_off;
 }
 
 uint32_t cdpdk_receive(uint16_t port, uint16_t queue, struct cdpdk_frame *frames,
@@ -66,6 +67,8 @@ uint32_t cdpdk_transmit(uint16_t port, uint16_t queue, const struct cdpdk_frame 
   if (count > BURST_MAX) count = BURST_MAX;
   for (uint32_t i = 0; i < count; i++) {
     struct rte_mbuf *buffer = (struct rte_mbuf *)frames[i].token;
+    // A header in front of the frame may have grown or shrunk.
+    buffer->data_off = (uint16_t)(frames[i].address - (uintptr_t)buffer->buf_addr);
     buffer->data_len = (uint16_t)frames[i].length;
     buffer->pkt_len = frames[i].length;
     // Whatever the receiving port found out about the frame does not hold for sending.

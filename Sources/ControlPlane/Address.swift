@@ -1,4 +1,4 @@
-import DPUCore
+package import DPUCore
 
 /// An IP address as sixteen bytes in network order; IPv4 is mapped, `::ffff:a.b.c.d`.
 package struct Address: Equatable, BitwiseCopyable, Sendable {

@@ -1,5 +1,5 @@
 import CLinux
-import DPUCore
+package import DPUCore
 
 /// Why the firmware cannot start, for the person who started it.
 package struct StartFailure: Error, Equatable, Sendable {
@@ -10,15 +10,9 @@ package struct StartFailure: Error, Equatable, Sendable {
 extension Configuration {
   /// Reads and checks the file at `path`: all of `--check-config`, and the first step of a start.
   package static func load(_ path: Text) throws(StartFailure) -> Configuration {
-    var buffer = [UInt8](repeating: 0, count: Limits.configurationBytes)
-    let count = unsafe path.withCString { path in
-      unsafe buffer.withUnsafeMutableBufferPointer {
-        unsafe clinux_control_read_file(path, $0.baseAddress!, $0.count)
-      }
-    }
-    guard count >= 0 else { throw StartFailure("\(path): \(errorText(Int32(-count)))") }
+    let text = try TextFile.read(path, maximumBytes: Limits.configurationBytes)
     do {
-      return try parse(Text(bytes: Array(buffer[..<Int(count)])).span)
+      return try parse(text.span)
     } catch {
       throw StartFailure(error.text(file: path))
     }

@@ -1,4 +1,5 @@
-import DPUCore
+package import DPUCore
+package import JSONText
 
 /// What is wrong with a configuration, and where.
 package struct ConfigurationError: Error, Equatable, Sendable {
@@ -52,6 +53,7 @@ extension Configuration {
     var gateway: Field?
     var gateway6: Field?
     var mtu: Field?
+    var pipelines: Field?
     for member in try root.members() {
       let field = member.field
       switch member.key {
@@ -75,6 +77,7 @@ extension Configuration {
       case "tcp": result.tcp = try tcp(field)
       case "echo": result.echoPort = try echo(field)
       case "mqtt": result.mqtt = try mqtt(field)
+      case "pipelines": pipelines = field
       case "hostLink": result.hostLink = try hostLink(field)
       case "control": result.control = try control(field)
       case "log": result.logLevel = try field.word(LogLevel.self)
@@ -82,7 +85,7 @@ extension Configuration {
         throw member.unknown(
           """
           schema, eal, ports, cores, idle, addresses, gateway, gateway6, mac, mtu, tcp, echo, \
-          mqtt, hostLink, control, log
+          mqtt, pipelines, hostLink, control, log
           """)
       }
     }
@@ -94,6 +97,10 @@ extension Configuration {
     if let gateway6 { result.gateway6 = try hop(gateway6, ipv4: false, in: result.addresses) }
     if result.mtu < 1_280, result.addresses.contains(where: { !$0.address.isIPv4 }) {
       throw (mtu ?? root).problem("must be at least 1280 with an IPv6 address (RFC 8200)")
+    }
+    if let pipelines {
+      let hasHost = result.ports.contains { $0.role == .host }
+      result.pipelines = try self.pipelines(pipelines, hasHost: hasHost)
     }
     if result.control.socket == result.hostLink.socket {
       throw root.problem("hostLink and control must not share the socket \(result.control.socket)")

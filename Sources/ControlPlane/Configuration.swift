@@ -1,4 +1,5 @@
-import DPUCore
+package import DPUCore
+import JSONText
 
 /// What the firmware is told at start: the contents of the configuration file, checked. Every
 /// member has the default that holds when the file leaves it out.
@@ -28,6 +29,8 @@ package struct Configuration: Equatable, Sendable {
   /// The port of the echo service (RFC 862); nil: not offered.
   package var echoPort: UInt16?
   package var mqtt = MQTT()
+  /// P4 pipelines between the ports. What belongs to none passes as through a wire.
+  package var pipelines: [Pipeline] = []
   package var hostLink = HostLink()
   package var control = Control()
   package var logLevel = LogLevel.info

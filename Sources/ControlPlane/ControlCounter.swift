@@ -12,6 +12,7 @@ package enum ControlCounter: Int, CounterKey {
   case refusedPermission
   case refusedNotFound
   case refusedUnavailable
+  case refusedByPipeline
   case refusedNoAnswer
   case refusedReplyTooLarge
   case refusedTooManyConnections
@@ -32,6 +33,7 @@ package enum ControlCounter: Int, CounterKey {
     case .refusedPermission: "refusedPermission"
     case .refusedNotFound: "refusedNotFound"
     case .refusedUnavailable: "refusedUnavailable"
+    case .refusedByPipeline: "refusedByPipeline"
     case .refusedNoAnswer: "refusedNoAnswer"
     case .refusedReplyTooLarge: "refusedReplyTooLarge"
     case .refusedTooManyConnections: "refusedTooManyConnections"

@@ -1,7 +1,8 @@
 import CLinux
+package import DPUCore
 
-/// A listening Unix socket that nobody else serves. Made first of all at start, before any device is touched: a
-/// second firmware with the same socket fails here and harms nobody.
+/// A listening Unix socket that nobody else serves. Made first of all at start, before any device is
+/// touched: a second firmware with the same socket fails here and harms nobody.
 package final class ControlListener: Sendable {
   package let path: Text
   private let lockPath: Text

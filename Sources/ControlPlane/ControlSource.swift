@@ -1,4 +1,5 @@
 package import DPUCore
+package import JSONText
 
 /// Where the control plane gets its answers: the firmware, seen by an operator.
 ///
@@ -19,6 +20,8 @@ package protocol ControlSource: AnyObject, Sendable {
   /// For a message of `client`, or of any well-behaved client when nil.
   func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult
   func links() throws(ControlFailure) -> [LinkRow]
+  /// Does what `call` says with the P4 pipelines, and writes the members of the result.
+  func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError)
   /// Asks the firmware to stop; it may go on for a moment.
   func shutdown()
 }

@@ -1,4 +1,5 @@
 package import CLinux
+import DPUCore
 
 /// A set of processors.
 package struct Processors: BitwiseCopyable, Sendable {

@@ -34,8 +34,12 @@ package enum Limits {
   package static let ealArguments = 64
   /// Linux limits a path of a socket to 107 bytes and a zero.
   package static let socketPathBytes = 107
-  package static let textBytes = 1_024
   package static let cores = 64
+  /// The uplink, the host port and the stack can belong to one each; one more has only a CPU port.
+  package static let pipelines = 4
+  package static let pipelineNameBytes = 32
+  /// v1model ports have nine bits, and 511 means "drop".
+  package static let pipelinePortMax = 510
   /// One for IPv4 and one for IPv6: what the TCP stack answers to.
   package static let addresses = 2
 }

@@ -1,3 +1,5 @@
+import DPUCore
+
 /// What can be called over the control socket.
 package enum Method: CaseIterable, Sendable {
   case rpcList, versionGet

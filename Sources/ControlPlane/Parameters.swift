@@ -1,3 +1,6 @@
+import DPUCore
+import JSONText
+
 /// A named parameter; it means the same in every method that takes it.
 package enum Parameter: CaseIterable, Sendable {
   case offset, limit, topic, client

@@ -1,3 +1,6 @@
+package import DPUCore
+package import JSONText
+
 /// An answer that says why there is none. The codes from -32768 on are those of JSON-RPC 2.0,
 /// section 5.1; those from -32000 on are ours.
 package struct RPCError: Error {
@@ -15,6 +18,8 @@ package struct RPCError: Error {
     case replyTooLarge = -32005
     case notFound = -32006
     case unavailable = -32007
+    /// A pipeline did not accept a write.
+    case refused = -32008
 
     var counter: ControlCounter {
       switch self {
@@ -24,6 +29,7 @@ package struct RPCError: Error {
       case .invalidParameters: .refusedInvalidParameters
       case .notFound: .refusedNotFound
       case .unavailable: .refusedUnavailable
+      case .refused: .refusedByPipeline
       case .noAnswer: .refusedNoAnswer
       case .permissionDenied: .refusedPermission
       case .tooManyConnections: .refusedTooManyConnections
@@ -40,14 +46,18 @@ package struct RPCError: Error {
   package var path: JSONPath?
   /// Where a text stops being JSON.
   package var position: TextPosition?
+  /// One word for programs, where the code leaves several possibilities.
+  package var reason: StaticString?
 
   package init(
-    _ code: Code, _ message: Text, path: JSONPath? = nil, position: TextPosition? = nil
+    _ code: Code, _ message: Text, path: JSONPath? = nil, position: TextPosition? = nil,
+    reason: StaticString? = nil
   ) {
     self.code = code
     self.message = message
     self.path = path
     self.position = position
+    self.reason = reason
   }
 
   init(_ failure: ControlFailure) {
@@ -59,12 +69,12 @@ package struct RPCError: Error {
   }
 
   /// As the member `error` of a reply.
-  func write(to json: inout JSONWriter) {
+  package func write(to json: inout JSONWriter) {
     json.key("error")
     json.beginObject()
     json.member("code", code.rawValue)
     json.member("message", text: message)
-    if path != nil || position != nil {
+    if path != nil || position != nil || reason != nil {
       json.key("data")
       json.beginObject()
       if let path { json.member("path", text: path.text) }
@@ -72,6 +82,7 @@ package struct RPCError: Error {
         json.member("line", position.line)
         json.member("column", position.column)
       }
+      if let reason { json.member("reason", string: reason) }
       json.endObject()
     }
     json.endObject()

@@ -1,4 +1,5 @@
 import DPUCore
+import JSONText
 
 // The results of the methods. Members are only ever added: scripts rely on these names.
 extension RequestHandler {
@@ -39,21 +40,41 @@ extension RequestHandler {
     json.beginArray()
     for method in Method.allCases {
       json.beginObject()
-      json.member("name", string: method.name)
-      json.member("summary", string: method.summary)
-      json.member("write", method.isWrite)
-      json.key("parameters")
-      json.beginArray()
+      write(method.name, method.summary, isWrite: method.isWrite, to: &json)
       for parameter in Parameter.allCases where method.takes(parameter) {
-        json.beginObject()
-        json.member("name", string: parameter.name)
-        json.member("required", parameter.isRequired)
-        json.endObject()
+        write(parameter: parameter.name, isRequired: parameter.isRequired, to: &json)
+      }
+      json.endArray()
+      json.endObject()
+    }
+    for method in PipelineMethod.allCases {
+      json.beginObject()
+      write(method.name, method.summary, isWrite: method.isWrite, to: &json)
+      for parameter in PipelineParameter.allCases where method.takes(parameter) {
+        write(parameter: parameter.name, isRequired: method.requires(parameter), to: &json)
       }
       json.endArray()
       json.endObject()
     }
     json.endArray()
+  }
+
+  /// The members of a method up to the start of its parameters.
+  private func write(
+    _ name: StaticString, _ summary: StaticString, isWrite: Bool, to json: inout JSONWriter
+  ) {
+    json.member("name", string: name)
+    json.member("summary", string: summary)
+    json.member("write", isWrite)
+    json.key("parameters")
+    json.beginArray()
+  }
+
+  private func write(parameter: StaticString, isRequired: Bool, to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("name", string: parameter)
+    json.member("required", isRequired)
+    json.endObject()
   }
 
   private func writeVersion(to json: inout JSONWriter) {

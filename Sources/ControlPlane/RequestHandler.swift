@@ -1,4 +1,5 @@
 package import DPUCore
+import JSONText
 
 /// Who sent a request.
 package struct Caller: Sendable {
@@ -62,17 +63,20 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
     var id = RequestID.absent
     do throws(RPCError) {
       let request = try Request(field, id: &id)
-      guard let method = Method(named: request.method) else {
+      var result = JSONWriter()
+      if let method = Method(named: request.method) {
+        try check(caller, mayCall: method.name, isWrite: method.isWrite)
+        try answer(method, Parameters(request.parameters, of: method), to: &result)
+      } else if let method = PipelineMethod(named: request.method) {
+        try check(caller, mayCall: method.name, isWrite: method.isWrite)
+        result.beginObject()
+        try source.pipelines(PipelineCall(method, request.parameters), to: &result)
+        result.endObject()
+      } else {
         throw RPCError(
           .unknownMethod, "there is no method \(request.method); rpc.list tells those there are",
           path: request.methodPath)
       }
-      guard caller.mayWrite || !method.isWrite else {
-        throw RPCError(
-          .permissionDenied, "\(method.name) is for root and the firmware's own user")
-      }
-      var result = JSONWriter()
-      try answer(method, Parameters(request.parameters, of: method), to: &result)
       guard reply.text.bytes.count + result.text.bytes.count <= Limits.resultBytes else {
         throw RPCError(
           .replyTooLarge, "the results have more than \(Limits.resultBytes) bytes; ask for less")
@@ -93,6 +97,14 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
       } else {
         refuse(error, id: id == .absent ? .null : id, to: &reply)
       }
+    }
+  }
+
+  private func check(
+    _ caller: Caller, mayCall name: StaticString, isWrite: Bool
+  ) throws(RPCError) {
+    guard caller.mayWrite || !isWrite else {
+      throw RPCError(.permissionDenied, "\(name) is for root and the firmware's own user")
     }
   }
 

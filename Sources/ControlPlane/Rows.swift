@@ -3,41 +3,6 @@ package import DPUCore
 // What the firmware tells the control plane, as plain values: a poll loop fills rows and passes
 // them through a ring, the control plane turns them into JSON.
 
-/// Up to 60 bytes of a longer text, for rows that travel through rings.
-package struct ShortText: BitwiseCopyable, Sendable {
-  package static let capacity = 60
-
-  private var storage = InlineArray<60, UInt8>(repeating: 0)
-  /// Bytes of the whole text.
-  package private(set) var fullCount: UInt32 = 0
-
-  package init() {}
-
-  package init(_ text: RawSpan) { self.init(first: text, fullCount: text.byteCount) }
-
-  /// A text of `fullCount` bytes of which at least those that are kept stand in `first`.
-  package init(first: RawSpan, fullCount: Int) {
-    self.fullCount = UInt32(fullCount)
-    for index in 0..<min(fullCount, Self.capacity) { storage[index] = first.byte(at: index) }
-  }
-
-  package var isCut: Bool { fullCount > Self.capacity }
-
-  /// The kept bytes, ended at a character and with "…" when the text was longer.
-  package var text: Text {
-    var count = min(Int(fullCount), Self.capacity)
-    var text = Text()
-    if isCut {
-      // Back to the start of the character that the cut may have gone through.
-      while count > 0, storage[count - 1] & 0xc0 == 0x80 { count -= 1 }
-      count = max(0, count - 1)
-    }
-    for index in 0..<count { text.append(byte: storage[index]) }
-    if isCut { text.append("…" as StaticString) }
-    return text
-  }
-}
-
 package struct Endpoint: Equatable, BitwiseCopyable, Sendable {
   package var address: Address
   package var port: UInt16

@@ -57,7 +57,8 @@ package struct DPDKDevice: FrameDevice, ~Copyable {
     guard unsafe cdpdk_allocate(pool.token, &frame) == 1 else { return nil }
     return Frame(
       handle: FrameHandle(
-        token: frame.token, address: frame.address, length: frame.length, room: frame.room))
+        token: frame.token, address: frame.address, length: frame.length, room: frame.room,
+        headroom: frame.headroom))
   }
 
   @inline(__always)

@@ -30,6 +30,24 @@ package struct Counters<Key: CounterKey>: ~Copyable {
 
   /// A view that another thread may keep; the cells live as long as the process.
   package var reader: CounterReader { CounterReader(cells: cells) }
+
+  /// The same counters for another value on the same thread.
+  package var writer: CounterWriter<Key> { CounterWriter(cells: cells) }
+}
+
+/// Counts where the `Counters` themselves are out of reach. Only on the thread that has those.
+package struct CounterWriter<Key: CounterKey>: BitwiseCopyable {
+  fileprivate let cells: CounterCells
+
+  package var reader: CounterReader { CounterReader(cells: cells) }
+
+  @inline(__always)
+  package func increment(_ key: Key) { cells.add(1, at: key.rawValue) }
+
+  @inline(__always)
+  package func add(_ amount: Int, to key: Key) {
+    cells.add(UInt64(truncatingIfNeeded: amount), at: key.rawValue)
+  }
 }
 
 /// Reads counters of another core: each value is whole, the set is not a snapshot.

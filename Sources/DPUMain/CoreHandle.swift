@@ -1,6 +1,7 @@
 import CLinux
 import ControlPlane
 import DPUCore
+import PipelineHost
 
 /// What the control thread keeps of one worker: counters to read and a box for questions.
 struct CoreHandle: Sendable {
@@ -13,25 +14,40 @@ struct CoreHandle: Sendable {
   var link: CounterReader
   /// Per port, uplink first.
   var ports: [CounterReader]
+  var pipelines: PipelineMailbox
+  var packetsIn: PacketInRing
+  /// Of each slot.
+  var pipelineCounters: [CounterReader]
   var blockSize: Int
   var blockCount: Int
 
   /// Asks the worker and looks at its answer.
   func ask<Result>(
-    _ prepare: (inout CoreMailbox.Contents) -> Void,
-    then read: (borrowing CoreMailbox.Contents) -> Result
+    _ prepare: (inout CoreContents) -> Void,
+    then read: (borrowing CoreContents) -> Result
   ) throws(ControlFailure) -> Result {
     // A worker that was too late for an earlier question may still be writing its answer.
     if !mailbox.isBusy {
       mailbox.ask(prepare)
-      let step: UInt64 = 50_000
-      var left = ControlPlane.Limits.coreAnswerMilliseconds * 1_000_000 / step
-      while mailbox.isBusy, left > 0 {
-        clinux_sleep(step)
-        left -= 1
-      }
-      if !mailbox.isBusy { return mailbox.read(read) }
+      if Self.wait(while: { mailbox.isBusy }) { return mailbox.read(read) }
     }
     throw .timeout(core: core)
+  }
+
+  /// Waits until `isBusy` is false; false when that takes longer than a poll loop may need.
+  static func wait(while isBusy: () -> Bool) -> Bool {
+    // Most answers come within a turn, which is shorter than the shortest sleep.
+    for _ in 0..<1_000 {
+      if !isBusy() { return true }
+      clinux_pause()
+    }
+    let step: UInt64 = 50_000
+    var left = ControlPlane.Limits.coreAnswerMilliseconds * 1_000_000 / step
+    while isBusy() {
+      if left == 0 { return false }
+      clinux_sleep(step)
+      left -= 1
+    }
+    return true
   }
 }

@@ -1,6 +1,7 @@
 import CLinux
 import ControlPlane
 import DPUCore
+import PipelineHost
 
 @main
 struct Firmware {
@@ -27,7 +28,7 @@ struct Firmware {
     }
     if arguments == ["--selftest"] { return try SelfTest.run() ? 0 : 1 }
     if arguments.count == 2, arguments[0] == "--check-config" {
-      _ = try Configuration.load(arguments[1])
+      try PipelineBoard.check(Configuration.load(arguments[1]))
       ("\(arguments[1]): good" as Text).printLine(to: 1)
       return 0
     }

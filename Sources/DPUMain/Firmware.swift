@@ -4,6 +4,7 @@ import DPDKPort
 import DPUCore
 import MQTTOffload
 import PacketWire
+import PipelineHost
 import PollLoop
 import TCPLite
 
@@ -19,6 +20,8 @@ extension Firmware {
     // Asked before DPDK pins this thread.
     let processors = Processors.current().without(configuration.cores)
     try plan.startDPDK()
+    // Before the ports, which take packets as soon as they are open.
+    let board = try PipelineBoard(configuration, now: DPDK.now, random: plan.random)
     let ports = try plan.openPorts()
     let mac = try plan.hardwareAddress(of: ports.ports[0])
     guard
@@ -33,7 +36,7 @@ extension Firmware {
     for index in configuration.cores.indices {
       let worker = plan.worker(
         index, ports: ports.ports, pools: ports.pools, mac: mac, links,
-        NeighbourExchange(worker: index, rings: rings))
+        NeighbourExchange(worker: index, rings: rings), board)
       handles.append(worker.handle)
       workers.append(try WorkerThread(worker, core: configuration.cores[index]))
     }
@@ -42,7 +45,8 @@ extension Firmware {
       throw StartFailure("starting the thread of the host link failed with error \(Int(-error))")
     }
     let source = FirmwareSource(
-      configuration, plan: plan.ports, ports: ports.ports, pools: ports.pools, cores: handles)
+      configuration, plan: plan.ports, ports: ports.ports, pools: ports.pools, cores: handles,
+      pipelines: PipelineService(board, workers: PipelineCores(handles)))
     let server = try ControlServer(control, source: source)
     try server.start(on: processors)
     if configuration.logLevel != .error {
@@ -139,16 +143,18 @@ struct StartPlan {
   /// All that core number `index` works with.
   func worker(
     _ index: Int, ports: [DPDKPort], pools: [DPDKPool], mac: MACAddress, _ links: HostLinkListener,
-    _ neighbours: consuming NeighbourExchange
+    _ neighbours: consuming NeighbourExchange, _ board: PipelineBoard
   ) -> Worker {
     let now = DPDK.now
-    let mailbox = CoreMailbox()
+    var pipelines = PipelineStage()
+    board.place(into: &pipelines, worker: index)
+    let mailbox = CoreMailbox(CoreContents())
     let stage = FirmwareStage(
       stack: TCPStack(configuration: stack(mac: mac), now: now),
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: now),
       link: WorkerLink(links.mailbox(index), channelsMax: configuration.tcp.connections),
-      neighbours: neighbours, echoPort: configuration.echoPort, portCount: ports.count,
-      core: configuration.cores[index], mailbox: mailbox)
+      neighbours: neighbours, pipelines: pipelines, echoPort: configuration.echoPort,
+      portCount: ports.count, core: configuration.cores[index], mailbox: mailbox)
     let device = DPDKDevice(ports: ports, queue: index, pool: pools[index])
     return Worker(loop: PollLoop(device: device, stage: stage), idle: idle, mailbox: mailbox)
   }
@@ -208,7 +214,7 @@ struct StartPlan {
     IPAddress(high: address.high, low: address.low)
   }
 
-  private func random() -> UInt64 {
+  func random() -> UInt64 {
     var word: UInt64 = 0
     unsafe clinux_random(&word, 8)
     return word

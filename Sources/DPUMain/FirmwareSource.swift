@@ -3,7 +3,9 @@ import ControlPlane
 import DPDKPort
 import DPUCore
 import HostLink
+import JSONText
 import MQTTOffload
+import PipelineHost
 import PollLoop
 import TCPLite
 
@@ -14,17 +16,19 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   private let dpdkPorts: [DPDKPort]
   private let bufferPools: [DPDKPool]
   private let handles: [CoreHandle]
+  private let pipelineService: PipelineService<PipelineCores>
   private let started: Instant
 
   init(
     _ configuration: Configuration, plan: [Configuration.Port], ports: [DPDKPort],
-    pools: [DPDKPool], cores: [CoreHandle]
+    pools: [DPDKPool], cores: [CoreHandle], pipelines: PipelineService<PipelineCores>
   ) {
     self.configuration = configuration
     portPlan = plan
     dpdkPorts = ports
     bufferPools = pools
     handles = cores
+    pipelineService = pipelines
     started = DPDK.now
   }
 
@@ -41,6 +45,10 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   var uptime: Interval { DPDK.now - started }
 
   func shutdown() { clinux_request_stop() }
+
+  func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
+    try pipelineService.answer(call, to: &json)
+  }
 
   // MARK: System
 
@@ -154,7 +162,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   /// The rows of all cores as one list, fetched in answers that fit the box.
   private func page<Row>(
     _ offset: Int, _ limit: Int, _ question: (Int, Int) -> CoreQuestion,
-    _ row: (borrowing CoreMailbox.Contents, Int) -> Row
+    _ row: (borrowing CoreContents, Int) -> Row
   ) throws(ControlFailure) -> Page<Row> {
     var page = Page<Row>(rows: [], total: 0)
     for core in handles {
@@ -222,7 +230,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
 
   private func linkState(
     of core: CoreHandle
-  ) throws(ControlFailure) -> CoreMailbox.LinkState {
+  ) throws(ControlFailure) -> CoreContents.LinkState {
     try core.ask({ $0.question = .link }) { $0.link }
   }
 }

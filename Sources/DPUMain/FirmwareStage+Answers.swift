@@ -22,7 +22,7 @@ extension FirmwareStage {
   }
 
   private func listConnections(
-    _ offset: Int, _ limit: Int, _ contents: inout CoreMailbox.Contents, now: Instant
+    _ offset: Int, _ limit: Int, _ contents: inout CoreContents, now: Instant
   ) {
     contents.total = stack.connectionCount
     var seen = 0
@@ -49,7 +49,7 @@ extension FirmwareStage {
   }
 
   private func listClients(
-    _ offset: Int, _ limit: Int, _ contents: inout CoreMailbox.Contents
+    _ offset: Int, _ limit: Int, _ contents: inout CoreContents
   ) {
     contents.total = offload.engine.connectionCount
     var seen = 0
@@ -79,7 +79,7 @@ extension FirmwareStage {
   }
 
   private mutating func explain(
-    anyClient: Bool, _ contents: inout CoreMailbox.Contents, now: Instant
+    anyClient: Bool, _ contents: inout CoreContents, now: Instant
   ) {
     var publisher: SlabHandle?
     if !anyClient {
@@ -107,7 +107,7 @@ extension FirmwareStage {
     }
   }
 
-  private func describeLink(_ contents: inout CoreMailbox.Contents) {
+  private func describeLink(_ contents: inout CoreContents) {
     contents.link.isUp = workerLink.link.isUp
     contents.link.isStalled = offload.engine.isStalled
     contents.link.certificate = workerLink.link.isUp ? workerLink.link.certificate.rawValue : 0

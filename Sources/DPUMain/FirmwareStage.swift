@@ -3,6 +3,7 @@ import Frames
 import HostLink
 import MQTTOffload
 import PacketWire
+import PipelineHost
 import PollLoop
 import TCPLite
 
@@ -22,7 +23,8 @@ enum StageCounter: Int, CounterKey {
 }
 
 /// The firmware's work: the DPU's own frames go to the TCP stack and its services, all others
-/// pass between the uplink and the host as if there were a wire.
+/// pass between the uplink and the host as if there were a wire. Where a P4 pipeline is loaded for
+/// a port, its frames go through that instead.
 struct FirmwareStage: TurnStage, ~Copyable {
   /// The uplink and the host port, as the poll loop numbers them.
   static let uplink = 0
@@ -35,7 +37,8 @@ struct FirmwareStage: TurnStage, ~Copyable {
   var offload: MQTTOffload<TCPStack, DPULink>
   private var echo = EchoService()
   private var stations = StationTable(capacity: FirmwareLimits.stations)
-  private let neighbours: NeighbourExchange
+  var pipelines: PipelineStage
+  let neighbours: NeighbourExchange
   private let counters = Counters<StageCounter>()
   private let portCount: Int
   let core: Int
@@ -44,12 +47,14 @@ struct FirmwareStage: TurnStage, ~Copyable {
   init(
     stack: consuming TCPStack, offload: consuming MQTTOffload<TCPStack, DPULink>,
     link: consuming WorkerLink, neighbours: consuming NeighbourExchange,
-    echoPort: UInt16?, portCount: Int, core: Int, mailbox: CoreMailbox
+    pipelines: consuming PipelineStage, echoPort: UInt16?, portCount: Int, core: Int,
+    mailbox: CoreMailbox
   ) {
     self.stack = stack
     self.offload = offload
     workerLink = link
     self.neighbours = neighbours
+    self.pipelines = pipelines
     self.portCount = portCount
     self.core = core
     self.mailbox = mailbox
@@ -66,12 +71,17 @@ struct FirmwareStage: TurnStage, ~Copyable {
     var next = stack.nextDeadline ?? .distantFuture
     if let deadline = offload.nextDeadline { next = min(next, deadline) }
     if let deadline = workerLink.link.nextDeadline { next = min(next, deadline) }
+    if let deadline = pipelines.nextDeadline { next = min(next, deadline) }
     return next
   }
 
   mutating func receive<Device: FrameDevice & ~Copyable>(
     _ burst: inout Burst, from port: Int, through ports: inout Ports<Device>, now: Instant
   ) {
+    if pipelines.takes(from: port) {
+      pipelines.receive(&burst, from: port, through: &ports, now: now)
+      return
+    }
     while let frame = burst.takeFirst() {
       if take(frame, from: port, now: now) {
         ports.drop(frame)
@@ -99,7 +109,8 @@ struct FirmwareStage: TurnStage, ~Copyable {
   mutating func turn<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) -> Bool {
-    var worked = false
+    // First, so that what they send to the stack is answered in this turn.
+    var worked = runPipelines(through: &ports, now: now)
     neighbours.receive(into: &stack, now: now)
     workerLink.beginTurn(now: now)
     while let event = stack.nextEvent() {
@@ -114,7 +125,11 @@ struct FirmwareStage: TurnStage, ~Copyable {
     stack.advance(now: now)
     workerLink.finishTurn(now: now)
     if mailbox.isAsked { answer(mailbox, now: now) }
-    return transmit(through: &ports, now: now) > 0 || worked
+    if transmit(through: &ports, now: now) > 0 {
+      worked = true
+      if pipelines.takesFromStack { _ = runPipelines(through: &ports, now: now) }
+    }
+    return worked
   }
 
   mutating func finish<Device: FrameDevice & ~Copyable>(
@@ -124,6 +139,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     // client and the broker is lost.
     while !stack.abortAll(), transmit(through: &ports, now: now) > 0 {}
     _ = transmit(through: &ports, now: now)
+    _ = runPipelines(through: &ports, now: now)
   }
 
   private mutating func transmit<Device: FrameDevice & ~Copyable>(
@@ -131,9 +147,12 @@ struct FirmwareStage: TurnStage, ~Copyable {
   ) -> Int {
     unsafe withUnsafeMutablePointer(to: &ports) { ports in
       unsafe withUnsafePointer(to: stations) { stations in
-        var sink = unsafe PortSink(ports: ports, stations: stations)
-        stack.transmit(into: &sink, now: now)
-        return sink.count
+        unsafe withUnsafeMutablePointer(to: &pipelines) { pipelines in
+          var sink = unsafe PortSink(
+            ports: ports, stations: stations, pipelines: pipelines, now: now)
+          stack.transmit(into: &sink, now: now)
+          return sink.count
+        }
       }
     }
   }

@@ -4,6 +4,7 @@ import DPDKPort
 import DPUCore
 import MQTTOffload
 import PacketWire
+import PipelineHost
 import PollLoop
 import TCPLite
 
@@ -82,7 +83,8 @@ struct SelfTest: ~Copyable {
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: DPDK.now),
       link: WorkerLink(link, channelsMax: configuration.connectionsMax),
       neighbours: NeighbourExchange(worker: 0, rings: NeighbourExchange.rings(1)),
-      echoPort: SelfTestClient.serverPort, portCount: 1, core: 0, mailbox: CoreMailbox())
+      pipelines: PipelineStage(), echoPort: SelfTestClient.serverPort, portCount: 1, core: 0,
+      mailbox: CoreMailbox(CoreContents()))
     return Loop(device: device, stage: stage)
   }
 

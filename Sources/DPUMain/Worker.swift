@@ -4,6 +4,7 @@ import DPDKPort
 import DPUCore
 import HostLink
 import MQTTOffload
+import PipelineHost
 import PollLoop
 import TCPLite
 
@@ -38,6 +39,8 @@ struct Worker: ~Copyable {
       tcp: loop.stage.stack.counters.reader, mqtt: loop.stage.offload.counters,
       link: loop.stage.workerLink.link.counters,
       ports: (0..<loop.ports.count).map { loop.ports.reader(port: $0) },
+      pipelines: loop.stage.pipelines.mailbox, packetsIn: loop.stage.pipelines.packetsIn,
+      pipelineCounters: loop.stage.pipelines.readers,
       blockSize: loop.stage.stack.pool.blockSize, blockCount: loop.stage.stack.pool.capacity)
   }
 

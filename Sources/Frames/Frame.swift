@@ -9,16 +9,20 @@ package struct FrameHandle: BitwiseCopyable, Sendable {
   /// Bytes in the frame.
   package var length: UInt32
   /// Bytes the buffer can hold from `address` on.
-  package var room: UInt32
+  package var room: UInt16
+  /// Bytes of the buffer before `address`: a header may grow into them. A device sends from
+  /// `address`, wherever that is now.
+  package var headroom: UInt16
 
-  package init(token: UInt, address: UInt, length: UInt32, room: UInt32) {
+  package init(token: UInt, address: UInt, length: UInt32, room: UInt16, headroom: UInt16) {
     self.token = token
     self.address = address
     self.length = length
     self.room = room
+    self.headroom = headroom
   }
 
-  package static let none = FrameHandle(token: 0, address: 0, length: 0, room: 0)
+  package static let none = FrameHandle(token: 0, address: 0, length: 0, room: 0, headroom: 0)
 }
 
 /// One packet buffer with one owner.
@@ -70,5 +74,16 @@ package struct Frame: ~Copyable {
   package mutating func resize(to count: Int) {
     precondition(count >= 0 && count <= Int(handle.room))
     handle.length = UInt32(count)
+  }
+
+  /// Moves the start of the frame by `count` bytes: into the headroom when negative, into the frame
+  /// when positive. New first bytes hold whatever was there. Traps beyond headroom and length.
+  @inline(__always)
+  package mutating func advance(by count: Int) {
+    precondition(-count <= Int(handle.headroom) && count <= Int(handle.length))
+    handle.address = UInt(Int(handle.address) + count)
+    handle.headroom = UInt16(Int(handle.headroom) + count)
+    handle.room = UInt16(Int(handle.room) - count)
+    handle.length = UInt32(Int(handle.length) - count)
   }
 }

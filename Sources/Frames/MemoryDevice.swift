@@ -8,6 +8,10 @@ import DPUCore
 package struct MemoryDevice: FrameDevice, ~Copyable {
   /// Bytes a buffer holds: an Ethernet frame of 1,518 bytes with room to spare.
   package static let bufferSize = 2048
+  /// Bytes before the first one of a new frame, as DPDK leaves them.
+  package static let headroom = 128
+
+  private static let bytesPerBuffer = headroom + bufferSize
 
   package let portCount: Int
   /// Frames that leave at once per port and call of `transmit`; the rest finds the queue full.
@@ -21,7 +25,7 @@ package struct MemoryDevice: FrameDevice, ~Copyable {
   package init(portCount: Int, bufferCount: Int = 256) {
     precondition(portCount > 0 && bufferCount > 0)
     self.portCount = portCount
-    unsafe buffers = .allocate(byteCount: bufferCount * Self.bufferSize, alignment: 64)
+    unsafe buffers = .allocate(byteCount: bufferCount * Self.bytesPerBuffer, alignment: 64)
     // Token 0 means "no frame", so tokens start at one.
     free = (1...UInt(bufferCount)).reversed()
     inbound = Array(repeating: [], count: portCount)
@@ -74,11 +78,11 @@ package struct MemoryDevice: FrameDevice, ~Copyable {
 
   package mutating func allocate() -> Frame? {
     guard let token = free.popLast() else { return nil }
-    let start = unsafe buffers + Int(token - 1) * Self.bufferSize
+    let start = unsafe buffers + Int(token - 1) * Self.bytesPerBuffer + Self.headroom
     return Frame(
       handle: FrameHandle(
         token: token, address: UInt(bitPattern: start), length: 0,
-        room: UInt32(Self.bufferSize)))
+        room: UInt16(Self.bufferSize), headroom: UInt16(Self.headroom)))
   }
 
   package mutating func recycle(_ frame: consuming Frame) {

@@ -13,12 +13,29 @@ package protocol TurnStage: ~Copyable {
     through ports: inout Ports<Device>, now: Instant
   ) -> Bool
 
+  /// Whether somebody waits for `attend`. Asked once per turn, so it costs a load at most.
+  var isAsked: Bool { get }
+
+  /// Called between two turns, when `isAsked`: what an operator wants done. It may allocate and
+  /// count references, which a turn may not, and shall be done in some ten microseconds.
+  mutating func attend<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant)
+
   /// The last call: sends what peers should hear before the worker ends.
   mutating func finish<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant)
 
   /// When `turn` has something to do even if no frame arrives; nil when nothing waits.
   var nextDeadline: Instant? { get }
+}
+
+extension TurnStage where Self: ~Copyable {
+  /// A stage without an operator.
+  package var isAsked: Bool { false }
+
+  package mutating func attend<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant
+  ) {}
 }
 
 /// What is counted by each worker.
@@ -28,6 +45,8 @@ package enum LoopCounter: Int, CounterKey {
   case busyNanoseconds, idleNanoseconds
   /// How often the worker gave the core away.
   case yields, sleeps
+  /// How often it did what an operator asked for.
+  case attended
 
   package var name: StaticString {
     switch self {
@@ -36,6 +55,7 @@ package enum LoopCounter: Int, CounterKey {
     case .idleNanoseconds: "idleNanoseconds"
     case .yields: "yields"
     case .sleeps: "sleeps"
+    case .attended: "attended"
     }
   }
 }
@@ -74,12 +94,23 @@ package struct PollLoop<Device: FrameDevice & ~Copyable, Stage: TurnStage & ~Cop
     return worked
   }
 
+  /// Does what an operator asked for, if anything. Between two turns; returns whether there was
+  /// something.
+  package mutating func attend(now: Instant) -> Bool {
+    guard stage.isAsked else { return false }
+    stage.attend(through: &ports, now: now)
+    ports.flush()
+    counters.increment(.attended)
+    return true
+  }
+
   /// Turns until the host asks to stop.
   package mutating func run<Host: LoopHost & ~Copyable>(on host: inout Host, idle: IdlePolicy) {
     var idleTurns = 0
     var now = host.now()
     while !host.stopRequested {
-      let worked = turn(now: now)
+      var worked = turn(now: now)
+      if attend(now: now) { worked = true }
       idleTurns = worked ? 0 : idleTurns &+ 1
       if !worked { rest(idle.action(idleTurns: idleTurns), on: &host, since: now) }
       let next = host.now()

@@ -1,3 +1,4 @@
+import DPUCore
 import Glibc
 import Testing
 

@@ -1,5 +1,6 @@
 import DPUCore
 import Foundation
+import JSONText
 import Testing
 
 @testable import ControlPlane
@@ -35,6 +36,11 @@ import Testing
       "echo": {"port": 7},
       "mqtt": {"consume": "off", "verify": "trust", "ttlMilliseconds": 250,
                "maximumPacket": 1000, "slowPackets": 10, "slowBytes": 2048},
+      "pipelines": [
+        {"name": "fw", "program": "/usr/share/dpu/firewall.json",
+         "ports": {"0": "uplink", "1": "host", "255": "cpu"}},
+        {"name": "local", "ports": {"510": "stack", "255": "cpu"}}
+      ],
       "hostLink": {"socket": "/run/a.sock", "group": "mosquitto"},
       "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu"},
       "log": "debug"
@@ -65,6 +71,16 @@ import Testing
     expected.mqtt = .init(
       consume: .off, verify: .trust, verdictTTLMilliseconds: 250, maximumPacket: 1000,
       slowPackets: 10, slowBytes: 2048)
+    expected.pipelines = [
+      .init(
+        name: "fw", program: "/usr/share/dpu/firewall.json",
+        ports: [
+          .init(number: 0, end: .uplink), .init(number: 1, end: .host),
+          .init(number: 255, end: .cpu),
+        ]),
+      .init(
+        name: "local", ports: [.init(number: 510, end: .stack), .init(number: 255, end: .cpu)]),
+    ]
     expected.hostLink = .init(socket: "/run/a.sock", group: "mosquitto")
     expected.control = .init(socket: "/run/b.sock", mode: 0o600, group: "dpu")
     expected.logLevel = .debug
@@ -113,7 +129,7 @@ import Testing
     (
       "{\"schema\": 1, \"prots\": []}",
       "f:1:15: $.prots: unknown key; known are schema, eal, ports, cores, idle, addresses, "
-        + "gateway, gateway6, mac, mtu, tcp, echo, mqtt, hostLink, control, log"
+        + "gateway, gateway6, mac, mtu, tcp, echo, mqtt, pipelines, hostLink, control, log"
     ),
   ]
 
@@ -251,6 +267,52 @@ import Testing
       let text = Self.minimal().replacing("10.77.0.1/24", with: prefix)
       #expect(complaint(about: text) == nil)
     }
+  }
+
+  static let wrongPipelines: [(String, String)] = [
+    ("{}", "13: $.pipelines: must be an array, is an object"),
+    ("[{}]", "14: $.pipelines[0]: has no \"name\""),
+    (#"[{"name": "a"}]"#, "14: $.pipelines[0]: has no \"ports\""),
+    (
+      #"[{"name": "a", "ports": {"0": "uplink"}, "path": "x"}]"#,
+      "54: $.pipelines[0].path: unknown key; known are name, program, ports"
+    ),
+    (
+      #"[{"name": "a", "ports": {}}]"#,
+      "37: $.pipelines[0].ports: must name a port"
+    ),
+    (
+      #"[{"name": "a", "ports": {"511": "uplink"}}]"#,
+      "38: $.pipelines[0].ports.511: must be the number of a port, 0 to 510"
+    ),
+    (
+      #"[{"name": "a", "ports": {"01": "uplink"}}]"#,
+      "38: $.pipelines[0].ports.01: must be the number of a port, 0 to 510"
+    ),
+    (
+      #"[{"name": "a", "ports": {"0": "wan"}}]"#,
+      "43: $.pipelines[0].ports.0: must be one of: uplink, host, stack, cpu"
+    ),
+    (
+      #"[{"name": "a", "ports": {"0": "host"}}]"#,
+      "43: $.pipelines[0].ports.0: there is no host port"
+    ),
+    (
+      #"[{"name": "a", "ports": {"0": "cpu", "1": "cpu"}}]"#,
+      "55: $.pipelines[0].ports.1: cpu is port 0 already"
+    ),
+    (
+      #"[{"name": "a", "ports": {"0": "stack"}}, {"name": "b", "ports": {"1": "stack"}}]"#,
+      "54: $.pipelines[1]: stack belongs to the pipeline a already"
+    ),
+    (
+      #"[{"name": "a", "ports": {"0": "cpu"}}, {"name": "a", "ports": {"1": "cpu"}}]"#,
+      "52: $.pipelines[1]: a second pipeline with the name a"
+    ),
+  ]
+
+  @Test(arguments: wrongPipelines) func pipelinesAreRefused(_ value: String, _ expected: String) {
+    #expect(complaint(about: Self.minimal(#""pipelines":\#(value)"#)) == "f:4:" + expected)
   }
 
   // MARK: Files

@@ -1,4 +1,5 @@
 import DPUCore
+import JSONText
 import Synchronization
 
 @testable import ControlPlane
@@ -106,6 +107,16 @@ final class FakeSource: ControlSource {
     row.objections = ["kernelConnection"]
     row.listeners = [Endpoint(address: Address(ipv4: 0), port: 1_883)]
     return [row]
+  }
+  /// Says what was called, with which parameters.
+  func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
+    if call.method == .unload {
+      throw RPCError(.refused, "is busy", path: call.path, reason: "busy")
+    }
+    json.member("called", string: call.method.name)
+    for parameter in PipelineParameter.allCases {
+      if let field = call[parameter] { json.member(parameter.name, text: field.path.text) }
+    }
   }
   func shutdown() { stopped.store(true, ordering: .relaxed) }
 }

@@ -1,5 +1,6 @@
 import DPUCore
 import Foundation
+import JSONText
 import Synchronization
 import Testing
 

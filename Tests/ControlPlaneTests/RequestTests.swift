@@ -77,6 +77,12 @@ import Testing
         + #""objections":["kernelConnection"],"listeners":["0.0.0.0:1883"],"channels":0}],"#
         + #""counters":{},"cores":[]}"#
     ),
+    ("p4.list", "", #"{"called":"p4.list"}"#),
+    (
+      "p4.table.get", #"{"table":"acl","entry":7,"pipeline":"fw"}"#,
+      #"{"called":"p4.table.get","pipeline":"$.params.pipeline","table":"$.params.table","#
+        + #""entry":"$.params.entry"}"#
+    ),
   ]
 
   @Test(arguments: answers) func isAnswered(method: String, params: String, expected: String) {
@@ -86,6 +92,9 @@ import Testing
   @Test func everyMethodIsListed() {
     let list = Self.call("rpc.list")
     for method in Method.allCases {
+      #expect(list.contains(#"{"name":"\#(Text(stringLiteral: method.name).string)","#))
+    }
+    for method in PipelineMethod.allCases {
       #expect(list.contains(#"{"name":"\#(Text(stringLiteral: method.name).string)","#))
     }
     #expect(
@@ -190,6 +199,23 @@ import Testing
       #"{"jsonrpc":"2.0","id":1,"method":"mqtt.clients"}"#,
       "1|-32000|core 2 did not answer in time|"
     ),
+    // Pipelines.
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"p4.register.read","params":{"index":7}}"#,
+      #"1|-32602|has no parameter \"register\"|{"path":"$.params"}"#
+    ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"p4.table.clear","params":{"table":"t","entry":7}}"#,
+      #"1|-32602|unknown parameter; known are pipeline, table|{"path":"$.params.entry"}"#
+    ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"p4.list","params":{"pipeline":"x"}}"#,
+      #"1|-32602|p4.list takes no parameters|{"path":"$.params.pipeline"}"#
+    ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"p4.unload"}"#,
+      #"1|-32008|is busy|{"path":"$","reason":"busy"}"#
+    ),
   ]
 
   @Test(arguments: refusals) func isRefused(line: String, expected: String) {
@@ -210,6 +236,21 @@ import Testing
     #expect(!source.isShutDown)
     let refused = handler.counters[.refusedPermission]
     #expect(refused == 1)
+  }
+
+  @Test func whatIsRequiredIsTakenAndWhatABatchHoldsIsAWrite() {
+    for method in PipelineMethod.allCases {
+      for parameter in PipelineParameter.allCases where method.requires(parameter) {
+        #expect(method.takes(parameter), "\(method) requires \(parameter)")
+      }
+      #expect(method.isWrite || !method.isBatchable, "\(method)")
+    }
+  }
+
+  @Test func aReaderMayNotWriteTables() {
+    let line = #"{"jsonrpc":"2.0","id":1,"method":"p4.table.clear","params":{"table":"acl"}}"#
+    #expect(Self.reply(to: line, mayWrite: false).contains("-32001"))
+    #expect(Self.reply(to: line).contains(#""called":"p4.table.clear""#))
   }
 
   // MARK: Notifications and batches
@@ -269,6 +310,8 @@ import Testing
     let parameters = handler.counters[.refusedInvalidParameters]
     let notFound = handler.counters[.refusedNotFound]
     let noAnswer = handler.counters[.refusedNoAnswer]
-    #expect([parse, invalid, unknown, parameters, notFound, noAnswer] == [5, 9, 1, 7, 1, 1])
+    let byPipeline = handler.counters[.refusedByPipeline]
+    #expect([parse, invalid, unknown, parameters, notFound, noAnswer] == [5, 9, 1, 10, 1, 1])
+    #expect(byPipeline == 1)
   }
 }

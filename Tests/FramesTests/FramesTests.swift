@@ -50,6 +50,39 @@ import Testing
   }
 }
 
+@Suite struct FrameTests {
+  @Test func aHeaderGrowsIntoTheHeadroomAndShrinksAgain() {
+    var device = MemoryDevice(portCount: 1)
+    device.inject([1, 2, 3], port: 0)
+    var burst = Burst()
+    device.receive(port: 0, into: &burst)
+    var frame = burst.takeFirst()!
+    let room = Int(frame.handle.room)
+    #expect(Int(frame.handle.headroom) == MemoryDevice.headroom)
+    frame.advance(by: -2)
+    var bytes = frame.room
+    bytes.storeByte(9, at: 0)
+    bytes.storeByte(8, at: 1)
+    #expect(frame.count == 5)
+    #expect(Int(frame.handle.room) == room + 2)
+    #expect(Int(frame.handle.headroom) == MemoryDevice.headroom - 2)
+    frame.advance(by: 1)
+    burst.append(frame)
+    _ = device.transmit(port: 0, &burst)
+    #expect(device.takeSent(port: 0) == [[8, 1, 2, 3]])
+    #expect(device.freeBuffers == 256)
+  }
+
+  @Test func movingBeyondTheHeadroomStopsTheProgram() async {
+    await #expect(processExitsWith: .failure) {
+      var device = MemoryDevice(portCount: 1)
+      var frame = device.allocate()!
+      frame.advance(by: -(MemoryDevice.headroom + 1))
+      device.recycle(frame)
+    }
+  }
+}
+
 @Suite struct MemoryDeviceTests {
   @Test func whatIsInjectedIsReceivedAndWhatIsSentCanBeSeen() {
     var device = MemoryDevice(portCount: 2)

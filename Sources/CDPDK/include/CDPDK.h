@@ -11,7 +11,8 @@ struct cdpdk_frame {
   uintptr_t token;    // the mbuf
   uintptr_t address;  // first byte of the frame
   uint32_t length;    // bytes in the frame
-  uint32_t room;      // bytes the buffer holds from `address` on
+  uint16_t room;      // bytes the buffer holds from `address` on
+  uint16_t headroom;  // bytes it holds before `address`
 };
 
 // MARK: start and stop
@@ -95,8 +96,8 @@ uint32_t cdpdk_pool_available(uintptr_t pool);
 // one; those that do not fit one buffer are dropped and counted (cdpdk_dropped_scattered).
 uint32_t cdpdk_receive(uint16_t port, uint16_t queue, struct cdpdk_frame *frames,
                        uint32_t capacity);
-// Sends `count` frames, at most 32; frees those the port has no room for and returns how many
-// were sent.
+// Sends `count` frames, at most 32, each from its `address`, which may have moved; frees those the
+// port has no room for and returns how many were sent.
 uint32_t cdpdk_transmit(uint16_t port, uint16_t queue, const struct cdpdk_frame *frames,
                         uint32_t count);
 // Takes one empty buffer; 0 when the pool is empty.

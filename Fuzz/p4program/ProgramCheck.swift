@@ -1,0 +1,1 @@
+../../Tests/P4PipelinesTests/Program/ProgramCheck.swift

@@ -1,0 +1,34 @@
+import DPUCore
+import Frames
+import PipelineHost
+import PollLoop
+import TCPLite
+
+/// The P4 pipelines between ports, stack and control plane.
+extension FirmwareStage {
+  /// Brings packets that wait on their way; true when there were some.
+  @inline(__always)
+  mutating func runPipelines<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant
+  ) -> Bool {
+    unsafe withUnsafeMutablePointer(to: &stack) { stack in
+      unsafe withUnsafePointer(to: neighbours) { neighbours in
+        var door = unsafe StackDoor(stack: stack, neighbours: neighbours)
+        return pipelines.run(through: &ports, to: &door, now: now)
+      }
+    }
+  }
+
+  var isAsked: Bool { pipelines.isAsked }
+
+  mutating func attend<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant
+  ) {
+    unsafe withUnsafeMutablePointer(to: &stack) { stack in
+      unsafe withUnsafePointer(to: neighbours) { neighbours in
+        var door = unsafe StackDoor(stack: stack, neighbours: neighbours)
+        pipelines.attend(through: &ports, to: &door, now: now)
+      }
+    }
+  }
+}

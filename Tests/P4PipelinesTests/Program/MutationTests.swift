@@ -1,0 +1,205 @@
+import DPUCore
+import Foundation
+import JSONText
+import Testing
+
+@testable import P4Pipelines
+
+/// Programs with mistakes in them, made from the corpus by chance. The environment variable
+/// `P4_MUTATIONS` says how many, `P4_SEED` where to start.
+@Suite struct MutationTests {
+  /// Where the values of a JSON text stand, as bytes.
+  struct Outline {
+    struct Node {
+      var range: Range<Int>
+      var children: [(key: Range<Int>?, node: Node)] = []
+    }
+
+    let bytes: [UInt8]
+    private(set) var root = Node(range: 0..<0)
+    private var index = 0
+
+    init(_ bytes: [UInt8]) {
+      self.bytes = bytes
+      root = value()
+    }
+
+    private func byte() -> UInt8 { index < bytes.count ? bytes[index] : 0 }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+      byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09
+    }
+
+    private mutating func space() {
+      while Self.isSpace(byte()) { index += 1 }
+    }
+
+    private mutating func string() -> Range<Int> {
+      let start = index
+      index += 1
+      while index < bytes.count, byte() != UInt8(ascii: "\"") {
+        index += byte() == UInt8(ascii: "\\") ? 2 : 1
+      }
+      index += 1
+      return start..<index
+    }
+
+    private mutating func value() -> Node {
+      space()
+      let start = index
+      var node = Node(range: start..<start)
+      switch byte() {
+      case UInt8(ascii: "\""): _ = string()
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        let isObject = byte() == UInt8(ascii: "{")
+        index += 1
+        space()
+        while byte() != UInt8(ascii: "}"), byte() != UInt8(ascii: "]"), index < bytes.count {
+          var key: Range<Int>?
+          if isObject {
+            key = string()
+            space()
+            index += 1
+          }
+          node.children.append((key, value()))
+          space()
+          if byte() == UInt8(ascii: ",") { index += 1 }
+          space()
+        }
+        index += 1
+      default:
+        while index < bytes.count, byte() != UInt8(ascii: ","), byte() != UInt8(ascii: "]"),
+          byte() != UInt8(ascii: "}"), !Self.isSpace(byte())
+        {
+          index += 1
+        }
+      }
+      node.range = start..<index
+      return node
+    }
+
+    /// All values below the root, and for members also with their keys.
+    var places: [(key: Range<Int>?, range: Range<Int>)] {
+      var found: [(Range<Int>?, Range<Int>)] = []
+      func visit(_ node: Node) {
+        for child in node.children {
+          found.append((child.key, child.node.range))
+          visit(child.node)
+        }
+      }
+      visit(root)
+      return found
+    }
+
+    /// Offsets of the values that `path` may mean; keys with dots make it ambiguous.
+    func offsets(of path: Substring, in node: Node) -> [Int] {
+      if path.isEmpty { return [node.range.lowerBound] }
+      var found: [Int] = []
+      for (position, child) in node.children.enumerated() {
+        let step =
+          child.key.map { "." + String(decoding: bytes[$0.dropFirst().dropLast()], as: UTF8.self) }
+          ?? "[\(position)]"
+        if path.hasPrefix(step) { found += offsets(of: path.dropFirst(step.count), in: child.node) }
+      }
+      return found
+    }
+  }
+
+  static func mutate(
+    _ outline: Outline, _ places: [(key: Range<Int>?, range: Range<Int>)],
+    _ random: inout Xorshift
+  ) -> [UInt8] {
+    var bytes = outline.bytes
+    func pick() -> (key: Range<Int>?, range: Range<Int>) {
+      places[Int.random(in: places.indices, using: &random)]
+    }
+    switch Int.random(in: 0..<8, using: &random) {
+    case 0:
+      for _ in 0...Int.random(in: 0...3, using: &random) {
+        let index = Int.random(in: bytes.indices, using: &random)
+        bytes[index] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      }
+    case 1:  // A member or an element goes, with its comma.
+      let place = pick()
+      var end = place.range.upperBound
+      var start = place.key?.lowerBound ?? place.range.lowerBound
+      while end < bytes.count, [0x20, 0x0a].contains(bytes[end]) { end += 1 }
+      if bytes[end] == UInt8(ascii: ",") {
+        end += 1
+      } else {
+        while [0x20, 0x0a].contains(bytes[start - 1]) { start -= 1 }
+        if bytes[start - 1] == UInt8(ascii: ",") { start -= 1 }
+      }
+      bytes.removeSubrange(start..<end)
+    case 2:  // Two values change places.
+      let (a, b) = (pick().range, pick().range)
+      let (first, second) = a.lowerBound < b.lowerBound ? (a, b) : (b, a)
+      guard first.upperBound <= second.lowerBound else { break }
+      bytes.replaceSubrange(second, with: outline.bytes[first])
+      bytes.replaceSubrange(first, with: outline.bytes[second])
+    case 3:  // A value becomes a number.
+      let numbers = [
+        "-1", "0", "1", "2", "7", "8", "255", "65536", "2147483648", "9223372036854775807",
+        "18446744073709551616", "1.5", "1e400", "\"0x0\"", "\"-0x1\"", "\"0xffffffffffffffffff\"",
+        "null", "true", "[]", "{}", "\"\"",
+      ]
+      bytes.replaceSubrange(pick().range, with: numbers.randomElement(using: &random)!.utf8)
+    case 4: bytes.removeLast(Int.random(in: bytes.indices, using: &random))
+    case 5:  // A value is replaced by another.
+      bytes.replaceSubrange(pick().range, with: outline.bytes[pick().range])
+    case 6:  // An element or a member stands twice.
+      let place = pick()
+      let part = outline.bytes[
+        (place.key?.lowerBound ?? place.range.lowerBound)..<place.range.upperBound]
+      bytes.insert(contentsOf: Array(part) + [UInt8(ascii: ",")], at: part.startIndex)
+    default:  // Something within a value changes.
+      let range = pick().range
+      let index = Int.random(in: range, using: &random)
+      bytes[index] = UInt8.random(in: 0x20..<0x7f, using: &random)
+    }
+    return bytes
+  }
+
+  @Test func mistakesAreRefusedAtTheirPlace() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let count = environment["P4_MUTATIONS"].flatMap(Int.init) ?? 2_000
+    let seed = environment["P4_SEED"].flatMap(UInt64.init) ?? 1
+    // Reading the outlines takes longer than loading, so some programs have to do per run.
+    var random = Xorshift(seed)
+    let outlines =
+      try Corpus.paths.shuffled(using: &random).prefix(max(10, count / 100)).map {
+        Outline(try Corpus.text($0).bytes)
+      } + [Outline(Array(baseProgram.replacing("STATEMENTS", with: "").utf8))]
+    let places = outlines.map(\.places)
+
+    var refused = 0
+    for number in 0..<count {
+      let program = number % outlines.count
+      let bytes = Self.mutate(outlines[program], places[program], &random)
+      let text = Text(bytes: bytes)
+      do {
+        ProgramCheck.check(try ProgramLoader.load(text.span))
+      } catch {
+        refused += 1
+        try #require(!error.message.isEmpty && error.path.string.hasPrefix("$"))
+        // Finding the place again takes longer than the loader itself, so not each time.
+        guard number % 8 == 0, !error.message.string.hasPrefix("must be JSON") else { continue }
+        try #require(
+          Self.names(error, in: bytes), "seed \(seed), number \(number): \(error.text.string)")
+      }
+    }
+    #expect(refused > count / 3)
+  }
+
+  /// Whether the position is that of the path.
+  static func names(_ error: ProgramError, in bytes: [UInt8]) -> Bool {
+    let path = error.path.string
+    // Keys are cut in paths, and written without their escapes.
+    if path.contains("…") || bytes.contains(UInt8(ascii: "\\")) { return true }
+    let outline = Outline(bytes)
+    let text = Text(bytes: bytes)
+    return outline.offsets(of: path.dropFirst(), in: outline.root).contains {
+      TextPosition(of: $0, in: text.span) == error.position
+    }
+  }
+}
