@@ -42,7 +42,7 @@ import Testing
     for row in Vectors.filters {
       let program = try Vectors.filter("\(row.filter).\(version)")
       let software = try SoftwareProgram(program.span)
-      var memory = Self.memory(packet: row.packet, state: row.state)
+      var memory = Vectors.memory(packet: row.packet, state: row.state)
       let length = UInt64(row.packet.count / 2)
       let outcome = memory.withUnsafeMutableBytes { bytes in
         var guest = GuestMemory()
@@ -53,17 +53,8 @@ import Testing
           software, r1: 0, r2: length, memory: guest, helpers: &helpers, jumpsMax: 1_000)
       }
       #expect(outcome == .exit(row.r0), "\(row.filter) \(row.n)")
-      #expect(memory == Self.memory(packet: row.packet_after, state: row.state_after))
+      #expect(memory == Vectors.memory(packet: row.packet_after, state: row.state_after))
     }
     #expect(Vectors.filters.count == 320)
-  }
-
-  private static func memory(packet: String, state: String) -> [UInt8] {
-    var memory = [UInt8](repeating: 0, count: HBPFLimits.dataBytes)
-    for (index, byte) in Vectors.bytes(packet).enumerated() { memory[index] = byte }
-    for (index, byte) in Vectors.bytes(state).enumerated() {
-      memory[HBPFLimits.stateOffset + index] = byte
-    }
-    return memory
   }
 }

@@ -63,4 +63,13 @@ enum Vectors {
     let span = code.span.bytes
     return stride(from: 0, to: code.count, by: 8).map { Instruction(span, at: $0) }
   }
+
+  static func memory(packet: String, state: String) -> [UInt8] {
+    var memory = [UInt8](repeating: 0, count: HBPFLimits.dataBytes)
+    for (index, byte) in Vectors.bytes(packet).enumerated() { memory[index] = byte }
+    for (index, byte) in Vectors.bytes(state).enumerated() {
+      memory[HBPFLimits.stateOffset + index] = byte
+    }
+    return memory
+  }
 }
