@@ -96,3 +96,16 @@ extension FixedArray {
     return unsafe UnsafePointer(base + Int(index))
   }
 }
+
+extension FixedArray where Element == UInt8 {
+  /// Where the bytes are, for memory that is handed to something outside of Swift's sight. The
+  /// array must outlive that.
+  @inline(__always)
+  package var hostAddress: UInt { unsafe UInt(bitPattern: base) }
+
+  /// Sets the bytes in `range` to zero. Traps when it lies outside.
+  package mutating func zero(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)
+  }
+}

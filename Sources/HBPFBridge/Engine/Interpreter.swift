@@ -1,0 +1,727 @@
+import DPUCore
+
+/// Runs programs one instruction after the other: where there is no FPGA, and as the reference that
+/// the compiled form and the core in gateware are held against.
+///
+/// One per core; nothing is allocated after `init`.
+@safe
+package struct Interpreter: ~Copyable {
+  private let registers: RegisterFile
+  private var stack: FixedArray<UInt8>
+  private var frames: FixedArray<Frame>
+
+  /// What a local call keeps of its caller.
+  struct Frame: BitwiseCopyable {
+    var returnTo = 0
+    var r6: UInt64 = 0
+    var r7: UInt64 = 0
+    var r8: UInt64 = 0
+    var r9: UInt64 = 0
+    var r10: UInt64 = 0
+  }
+
+  /// Where the stacks of all nested functions lie for the program: the outermost at the top.
+  package static let stackStart: UInt64 = 0x7fff_0000_0000
+
+  package init() {
+    registers = RegisterFile()
+    stack = FixedArray(repeating: 0, count: HBPFLimits.stackBytes * HBPFLimits.callDepth)
+    frames = FixedArray(repeating: Frame(), count: HBPFLimits.callDepth)
+  }
+
+  deinit { registers.free() }
+
+  /// Runs `program` with `r1` to `r5` as given and everything else zero. `jumpsMax` bounds the
+  /// taken jumps and calls, hence the time. `memory` gets the stack as one more region.
+  package mutating func run<Helpers: HelperTable & ~Copyable>(
+    _ program: borrowing SoftwareProgram, r1: UInt64, r2: UInt64, r3: UInt64 = 0,
+    r4: UInt64 = 0, r5: UInt64 = 0, memory given: GuestMemory, helpers: inout Helpers,
+    jumpsMax: Int
+  ) -> Outcome {
+    var memory = given
+    let stackBytes = stack.count
+    // What another packet left there is nobody's business.
+    if program.stackBytes > 0 { stack.zero(stackBytes - program.stackBytes..<stackBytes) }
+    memory.add(
+      MemoryRegion(
+        start: Self.stackStart, count: stackBytes, host: stack.hostAddress, isWritable: true))
+    let r = registers
+    r.clear()
+    r[1] = r1
+    r[2] = r2
+    r[3] = r3
+    r[4] = r4
+    r[5] = r5
+    r[10] = Self.stackStart + UInt64(stackBytes)
+    var depth = 1
+    var budget = jumpsMax
+    var next = 0
+    while true {
+      let i = program.instruction(next)
+      next &+= 1
+      let d = i.destination
+      let s = i.source
+      switch i.operation {
+      case .add64I:
+        r[d] = r[d] &+ i.immediate
+      case .sub64I:
+        r[d] = r[d] &- i.immediate
+      case .mul64I:
+        r[d] = r[d] &* i.immediate
+      case .or64I:
+        r[d] = r[d] | i.immediate
+      case .and64I:
+        r[d] = r[d] & i.immediate
+      case .xor64I:
+        r[d] = r[d] ^ i.immediate
+      case .div64I:
+        r[d] = divide(r[d], i.immediate)
+      case .mod64I:
+        r[d] = modulo(r[d], i.immediate)
+      case .sdiv64I:
+        r[d] = divideSigned(r[d], i.immediate)
+      case .smod64I:
+        r[d] = moduloSigned(r[d], i.immediate)
+      case .lsh64I:
+        r[d] = r[d] &<< i.immediate
+      case .rsh64I:
+        r[d] = r[d] &>> i.immediate
+      case .arsh64I:
+        r[d] = UInt64(bitPattern: Int64(bitPattern: r[d]) &>> Int64(bitPattern: i.immediate))
+      case .mov64I:
+        r[d] = i.immediate
+      case .add64R:
+        r[d] = r[d] &+ r[s]
+      case .sub64R:
+        r[d] = r[d] &- r[s]
+      case .mul64R:
+        r[d] = r[d] &* r[s]
+      case .or64R:
+        r[d] = r[d] | r[s]
+      case .and64R:
+        r[d] = r[d] & r[s]
+      case .xor64R:
+        r[d] = r[d] ^ r[s]
+      case .div64R:
+        r[d] = divide(r[d], r[s])
+      case .mod64R:
+        r[d] = modulo(r[d], r[s])
+      case .sdiv64R:
+        r[d] = divideSigned(r[d], r[s])
+      case .smod64R:
+        r[d] = moduloSigned(r[d], r[s])
+      case .lsh64R:
+        r[d] = r[d] &<< r[s]
+      case .rsh64R:
+        r[d] = r[d] &>> r[s]
+      case .arsh64R:
+        r[d] = UInt64(bitPattern: Int64(bitPattern: r[d]) &>> Int64(bitPattern: r[s]))
+      case .mov64R:
+        r[d] = r[s]
+      case .add32I:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) &+ UInt32(truncatingIfNeeded: i.immediate))
+      case .sub32I:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) &- UInt32(truncatingIfNeeded: i.immediate))
+      case .mul32I:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) &* UInt32(truncatingIfNeeded: i.immediate))
+      case .or32I:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) | UInt32(truncatingIfNeeded: i.immediate))
+      case .and32I:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) & UInt32(truncatingIfNeeded: i.immediate))
+      case .xor32I:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) ^ UInt32(truncatingIfNeeded: i.immediate))
+      case .div32I:
+        r[d] = UInt64(divide(r.low(d), UInt32(truncatingIfNeeded: i.immediate)))
+      case .mod32I:
+        r[d] = UInt64(modulo(r.low(d), UInt32(truncatingIfNeeded: i.immediate)))
+      case .sdiv32I:
+        r[d] = UInt64(divideSigned(r.low(d), UInt32(truncatingIfNeeded: i.immediate)))
+      case .smod32I:
+        r[d] = UInt64(moduloSigned(r.low(d), UInt32(truncatingIfNeeded: i.immediate)))
+      case .lsh32I:
+        r[d] = UInt64(r.low(d) &<< UInt32(truncatingIfNeeded: i.immediate))
+      case .rsh32I:
+        r[d] = UInt64(r.low(d) &>> UInt32(truncatingIfNeeded: i.immediate))
+      case .arsh32I:
+        r[d] = UInt64(UInt32(bitPattern: Int32(bitPattern: r.low(d)) &>> Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))))
+      case .mov32I:
+        r[d] = UInt64(UInt32(truncatingIfNeeded: i.immediate))
+      case .add32R:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) &+ r.low(s))
+      case .sub32R:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) &- r.low(s))
+      case .mul32R:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) &* r.low(s))
+      case .or32R:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) | r.low(s))
+      case .and32R:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) & r.low(s))
+      case .xor32R:
+        r[d] = UInt64(truncatingIfNeeded: r.low(d) ^ r.low(s))
+      case .div32R:
+        r[d] = UInt64(divide(r.low(d), r.low(s)))
+      case .mod32R:
+        r[d] = UInt64(modulo(r.low(d), r.low(s)))
+      case .sdiv32R:
+        r[d] = UInt64(divideSigned(r.low(d), r.low(s)))
+      case .smod32R:
+        r[d] = UInt64(moduloSigned(r.low(d), r.low(s)))
+      case .lsh32R:
+        r[d] = UInt64(r.low(d) &<< r.low(s))
+      case .rsh32R:
+        r[d] = UInt64(r.low(d) &>> r.low(s))
+      case .arsh32R:
+        r[d] = UInt64(UInt32(bitPattern: Int32(bitPattern: r.low(d)) &>> Int32(bitPattern: r.low(s))))
+      case .mov32R:
+        r[d] = UInt64(r.low(s))
+      case .neg64:
+        r[d] = 0 &- r[d]
+      case .neg32:
+        r[d] = UInt64(0 &- r.low(d))
+      case .movsx8To64:
+        r[d] = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: r[s])))
+      case .movsx16To64:
+        r[d] = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: r[s])))
+      case .movsx32To64:
+        r[d] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: r[s])))
+      case .movsx8To32:
+        r[d] = UInt64(UInt32(bitPattern: Int32(Int8(truncatingIfNeeded: r[s]))))
+      case .movsx16To32:
+        r[d] = UInt64(UInt32(bitPattern: Int32(Int16(truncatingIfNeeded: r[s]))))
+      case .le16:
+        r[d] = r[d] & 0xffff
+      case .le32:
+        r[d] = r[d] & 0xffff_ffff
+      case .be16, .swap16:
+        r[d] = UInt64(UInt16(truncatingIfNeeded: r[d]).byteSwapped)
+      case .be32, .swap32:
+        r[d] = UInt64(r.low(d).byteSwapped)
+      case .be64, .swap64:
+        r[d] = r[d].byteSwapped
+      case .nothing:
+        break
+      case .load8:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(HostBytes.load(host, as: UInt8.self))
+      case .load16:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(HostBytes.load(host, as: UInt16.self))
+      case .load32:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(HostBytes.load(host, as: UInt32.self))
+      case .load64:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(HostBytes.load(host, as: UInt64.self))
+      case .load8S:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int8.self)))
+      case .load16S:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int16.self)))
+      case .load32S:
+        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int32.self)))
+      case .store8I:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt8(truncatingIfNeeded: i.immediate), at: host)
+      case .store16I:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt16(truncatingIfNeeded: i.immediate), at: host)
+      case .store32I:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt32(truncatingIfNeeded: i.immediate), at: host)
+      case .store64I:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt64(truncatingIfNeeded: i.immediate), at: host)
+      case .store8R:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt8(truncatingIfNeeded: r[s]), at: host)
+      case .store16R:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt16(truncatingIfNeeded: r[s]), at: host)
+      case .store32R:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt32(truncatingIfNeeded: r[s]), at: host)
+      case .store64R:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        HostBytes.store(UInt64(truncatingIfNeeded: r[s]), at: host)
+      case .atomicAdd32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old &+ operand, at: host)
+      case .atomicFetchAdd32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old &+ operand, at: host)
+        r[s] = UInt64(old)
+      case .atomicOr32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old | operand, at: host)
+      case .atomicFetchOr32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old | operand, at: host)
+        r[s] = UInt64(old)
+      case .atomicAnd32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old & operand, at: host)
+      case .atomicFetchAnd32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old & operand, at: host)
+        r[s] = UInt64(old)
+      case .atomicXor32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old ^ operand, at: host)
+      case .atomicFetchXor32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r.low(s)
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(old ^ operand, at: host)
+        r[s] = UInt64(old)
+      case .exchange32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let old = HostBytes.load(host, as: UInt32.self)
+        HostBytes.store(r.low(s), at: host)
+        r[s] = UInt64(old)
+      case .compareExchange32:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let old = HostBytes.load(host, as: UInt32.self)
+        if old == r.low(0) { HostBytes.store(r.low(s), at: host) }
+        r[0] = UInt64(old)
+      case .atomicAdd64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old &+ operand, at: host)
+      case .atomicFetchAdd64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old &+ operand, at: host)
+        r[s] = UInt64(old)
+      case .atomicOr64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old | operand, at: host)
+      case .atomicFetchOr64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old | operand, at: host)
+        r[s] = UInt64(old)
+      case .atomicAnd64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old & operand, at: host)
+      case .atomicFetchAnd64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old & operand, at: host)
+        r[s] = UInt64(old)
+      case .atomicXor64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old ^ operand, at: host)
+      case .atomicFetchXor64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let operand = r[s]
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(old ^ operand, at: host)
+        r[s] = UInt64(old)
+      case .exchange64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let old = HostBytes.load(host, as: UInt64.self)
+        HostBytes.store(r[s], at: host)
+        r[s] = UInt64(old)
+      case .compareExchange64:
+        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        }
+        let old = HostBytes.load(host, as: UInt64.self)
+        if old == r[0] { HostBytes.store(r[s], at: host) }
+        r[0] = UInt64(old)
+      case .jump:
+        budget &-= 1
+        if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+        next = Int(i.offset)
+      case .jeq64I:
+        if r[d] == i.immediate {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jne64I:
+        if r[d] != i.immediate {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jgt64I:
+        if r[d] > i.immediate {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jge64I:
+        if r[d] >= i.immediate {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jlt64I:
+        if r[d] < i.immediate {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jle64I:
+        if r[d] <= i.immediate {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jset64I:
+        if r[d] & i.immediate != 0 {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsgt64I:
+        if Int64(bitPattern: r[d]) > Int64(bitPattern: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsge64I:
+        if Int64(bitPattern: r[d]) >= Int64(bitPattern: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jslt64I:
+        if Int64(bitPattern: r[d]) < Int64(bitPattern: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsle64I:
+        if Int64(bitPattern: r[d]) <= Int64(bitPattern: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jeq64R:
+        if r[d] == r[s] {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jne64R:
+        if r[d] != r[s] {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jgt64R:
+        if r[d] > r[s] {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jge64R:
+        if r[d] >= r[s] {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jlt64R:
+        if r[d] < r[s] {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jle64R:
+        if r[d] <= r[s] {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jset64R:
+        if r[d] & r[s] != 0 {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsgt64R:
+        if Int64(bitPattern: r[d]) > Int64(bitPattern: r[s]) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsge64R:
+        if Int64(bitPattern: r[d]) >= Int64(bitPattern: r[s]) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jslt64R:
+        if Int64(bitPattern: r[d]) < Int64(bitPattern: r[s]) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsle64R:
+        if Int64(bitPattern: r[d]) <= Int64(bitPattern: r[s]) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jeq32I:
+        if r.low(d) == UInt32(truncatingIfNeeded: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jne32I:
+        if r.low(d) != UInt32(truncatingIfNeeded: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jgt32I:
+        if r.low(d) > UInt32(truncatingIfNeeded: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jge32I:
+        if r.low(d) >= UInt32(truncatingIfNeeded: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jlt32I:
+        if r.low(d) < UInt32(truncatingIfNeeded: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jle32I:
+        if r.low(d) <= UInt32(truncatingIfNeeded: i.immediate) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jset32I:
+        if r.low(d) & UInt32(truncatingIfNeeded: i.immediate) != 0 {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsgt32I:
+        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsge32I:
+        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jslt32I:
+        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsle32I:
+        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jeq32R:
+        if r.low(d) == r.low(s) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jne32R:
+        if r.low(d) != r.low(s) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jgt32R:
+        if r.low(d) > r.low(s) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jge32R:
+        if r.low(d) >= r.low(s) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jlt32R:
+        if r.low(d) < r.low(s) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jle32R:
+        if r.low(d) <= r.low(s) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jset32R:
+        if r.low(d) & r.low(s) != 0 {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsgt32R:
+        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: r.low(s)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsge32R:
+        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: r.low(s)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jslt32R:
+        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: r.low(s)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .jsle32R:
+        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: r.low(s)) {
+          budget &-= 1
+          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+          next = Int(i.offset)
+        }
+      case .callHelper, .callHelperRegister:
+        let helper =
+          i.operation == .callHelper ? UInt32(truncatingIfNeeded: i.immediate) : r.low(d)
+        switch helpers.call(helper, r[1], r[2], r[3], r[4], r[5], memory: memory) {
+        case .value(let value): r[0] = value
+        case .end(let value): return .exit(value)
+        case .unknown:
+          return .fault(RuntimeFault(.unknownHelper, instruction: Int(i.slot)))
+        }
+      case .callLocal:
+        guard depth < HBPFLimits.callDepth else {
+          return .fault(RuntimeFault(.callTooDeep, instruction: Int(i.slot)))
+        }
+        budget &-= 1
+        if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+        frames[depth] = Frame(
+          returnTo: next, r6: r[6], r7: r[7], r8: r[8], r9: r[9], r10: r[10])
+        depth += 1
+        r[10] &-= UInt64(HBPFLimits.stackBytes)
+        next = Int(i.offset)
+      case .exit:
+        depth -= 1
+        if depth == 0 { return .exit(r[0]) }
+        let frame = frames[depth]
+        next = frame.returnTo
+        r[6] = frame.r6
+        r[7] = frame.r7
+        r[8] = frame.r8
+        r[9] = frame.r9
+        r[10] = frame.r10
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import DPUCore
+
+/// Memory that may hold machine code: written first, then made executable, never both at once.
+package protocol CodeMemory: ~Copyable {
+  /// Copies `code` to fresh memory and makes that executable and read-only. Nil when the system
+  /// does not give any.
+  mutating func install(_ code: Span<UInt8>) -> UInt?
+  /// Gives back what `install` returned.
+  mutating func remove(_ address: UInt, byteCount: Int)
+}
+
+/// Compiled code where it can run.
+@safe
+package struct NativeProgram: BitwiseCopyable {
+  private typealias Entry = @convention(c) (UnsafeMutableRawPointer) -> UInt64
+
+  package let address: UInt
+  package let byteCount: Int
+  private let isChecked: Bool
+
+  /// `code` must lie at `address`, executable, as long as the program is used.
+  package init(_ code: NativeCode, at address: UInt) {
+    self.address = address
+    byteCount = code.bytes.count
+    isChecked = code.isChecked
+  }
+
+  /// Whether this build has an emitter for the machine it runs on.
+  package static func compile(
+    _ program: [Instruction], _ mode: NativeMode
+  ) throws(ProgramFault) -> NativeCode {
+    #if arch(x86_64)
+      return try X86Compiler.compile(program, mode)
+    #elseif arch(arm64)
+      return try Arm64Compiler.compile(program, mode)
+    #endif
+  }
+
+  /// Runs the code. In proved code the caller vouches for what the verifier took as given: the
+  /// memory at r1, the range of r2, a stack.
+  package func run(_ context: inout NativeContext) -> Outcome {
+    context.faultKind = 0
+    context.ended = 0
+    // The emitters write functions of just this kind.
+    let entry = unsafe unsafeBitCast(address, to: Entry.self)
+    let result = unsafe withUnsafeMutablePointer(to: &context) {
+      unsafe entry(UnsafeMutableRawPointer($0))
+    }
+    guard context.faultKind == 0 else {
+      let kind = RuntimeFault.Kind(rawValue: UInt8(truncatingIfNeeded: context.faultKind))
+      return .fault(
+        RuntimeFault(kind ?? .outOfBounds, instruction: Int(context.faultInstruction)))
+    }
+    return .exit(result)
+  }
+}

@@ -1,0 +1,218 @@
+import DPUCore
+import Glibc
+import HBPFBridge
+import Testing
+
+/// Pages from the kernel: writable first, executable afterwards.
+struct TestCodeMemory: CodeMemory, ~Copyable {
+  mutating func install(_ code: Span<UInt8>) -> UInt? {
+    let size = (max(1, code.count) + 4095) & ~4095
+    guard let pages = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      pages != MAP_FAILED
+    else { return nil }
+    for index in code.indices { pages.storeBytes(of: code[index], toByteOffset: index, as: UInt8.self) }
+    guard mprotect(pages, size, PROT_READ | PROT_EXEC) == 0 else { return nil }
+    return UInt(bitPattern: pages)
+  }
+
+  mutating func remove(_ address: UInt, byteCount: Int) {
+    munmap(UnsafeMutableRawPointer(bitPattern: address), (max(1, byteCount) + 4095) & ~4095)
+  }
+}
+
+@Suite struct NativeTests {
+  /// What compiled code makes of `program` with `memory`.
+  private func run(
+    _ program: [Instruction], _ mode: NativeMode, memory: inout [UInt8], length: UInt64,
+    helper: UInt64 = 0, budget: Int64 = 100_000
+  ) throws -> Outcome {
+    let code = try NativeProgram.compile(program, mode)
+    var pages = TestCodeMemory()
+    let address = pages.install(code.bytes.span)!
+    defer { pages.remove(address, byteCount: code.bytes.count) }
+    let native = NativeProgram(code, at: address)
+    var stack = [UInt8](repeating: 0, count: HBPFLimits.stackBytes * HBPFLimits.callDepth)
+    let stackCount = stack.count
+    let count = memory.count
+    return memory.withUnsafeMutableBytes { bytes in
+      stack.withUnsafeMutableBytes { stackBytes in
+        var context = NativeContext()
+        let start = count > 0 ? UInt64(UInt(bitPattern: bytes.baseAddress!)) : 0
+        context.arguments[0] = start
+        context.arguments[1] = length
+        context.dataStart = start
+        context.dataBytes = UInt64(count)
+        context.stackStart = UInt64(UInt(bitPattern: stackBytes.baseAddress!))
+        context.stackBytes = UInt64(stackCount)
+        context.stackTop = context.stackStart + UInt64(stackCount)
+        context.budget = budget
+        context.callsLeft = Int64(HBPFLimits.callDepth - 1)
+        context.helper = helper
+        return native.run(&context)
+      }
+    }
+  }
+
+  @Test(arguments: Vectors.conformance.filter { $0.kind == "run" })
+  func conforms(_ row: Vectors.Row) throws {
+    var memory = Vectors.bytes(row.mem)
+    let helper: @convention(c) (
+      UnsafeMutableRawPointer, UInt32, UInt64, UInt64, UInt64, UInt64, UInt64
+    ) -> UInt64 = { context, number, r1, r2, r3, r4, r5 in
+      let context = context.assumingMemoryBound(to: NativeContext.self)
+      var helpers = ConformanceHelpers()
+      switch helpers.call(number, r1, r2, r3, r4, r5, memory: GuestMemory()) {
+      case .value(let value): return value
+      case .end(let value):
+        context.pointee.ended = 1
+        return value
+      case .unknown:
+        context.pointee.faultKind = UInt64(RuntimeFault.Kind.unknownHelper.rawValue)
+        return 0
+      }
+    }
+    let outcome = try run(
+      Vectors.program(row.prog), .checked, memory: &memory, length: UInt64(memory.count),
+      helper: UInt64(UInt(bitPattern: unsafeBitCast(helper, to: Int.self))))
+    let expected = try #require(UInt64(row.r0!.dropFirst(2), radix: 16))
+    #expect(outcome == .exit(expected))
+    if let after = row.mem_after { #expect(memory == Vectors.bytes(after)) }
+  }
+
+  @Test(arguments: ["v2", "v3"])
+  func filtersAnswerAsTheirSource(_ version: String) throws {
+    for row in Vectors.filters {
+      let program = try Vectors.filter("\(row.filter).\(version)")
+      for mode in [NativeMode.proved, .checked] {
+        var memory = Vectors.memory(packet: row.packet, state: row.state)
+        let outcome = try run(
+          program, mode, memory: &memory, length: UInt64(row.packet.count / 2))
+        #expect(outcome == .exit(row.r0), "\(row.filter) \(row.n)")
+        #expect(memory == Vectors.memory(packet: row.packet_after, state: row.state_after))
+      }
+    }
+  }
+
+  /// Random well-formed programs: both engines end alike, with the same memory.
+  @Test func agreesWithTheInterpreter() throws {
+    var random = SplitMix64(seed: 99)
+    var interpreter = Interpreter()
+    var helpers = NoHelpers()
+    for round in 0..<3_000 {
+      let program = RandomProgram.make(&random)
+      let packet = (0..<64).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      var first = packet
+      let software = try SoftwareProgram(program.span)
+      // Both see the host's addresses, so that addresses in registers agree too.
+      let expected: Outcome = first.withUnsafeMutableBytes { bytes in
+        var guest = GuestMemory()
+        let address = UInt(bitPattern: bytes.baseAddress!)
+        guest.add(MemoryRegion(start: 0, count: 64, host: address, isWritable: true))
+        return interpreter.run(
+          software, r1: 0, r2: 64, memory: guest, helpers: &helpers, jumpsMax: 100_000)
+      }
+      var second = packet
+      let code = try NativeProgram.compile(program, .checked)
+      var pages = TestCodeMemory()
+      let place = pages.install(code.bytes.span)!
+      let native = NativeProgram(code, at: place)
+      let got: Outcome = second.withUnsafeMutableBytes { bytes in
+        var context = NativeContext()
+        context.arguments[0] = UInt64(UInt(bitPattern: bytes.baseAddress!))
+        context.arguments[1] = 64
+        context.dataStart = context.arguments[0]
+        context.dataBytes = 64
+        context.budget = 100_000
+        return native.run(&context)
+      }
+      pages.remove(place, byteCount: code.bytes.count)
+      guard got == expected, first == second else {
+        Issue.record("round \(round): interpreter \(expected), compiled \(got)\n\(program)")
+        return
+      }
+    }
+  }
+}
+
+/// Straight code with forward jumps over all arithmetic, loads and stores at r1, and an exit.
+/// r1 stays the address and takes no part in arithmetic.
+enum RandomProgram {
+  static func make(_ random: inout SplitMix64) -> [Instruction] {
+    var program: [Instruction] = []
+    for register in [UInt8(0), 3, 4, 5, 6, 7, 8, 9] {
+      program.append(
+        Instruction(
+          opcode: 0x18, destination: register, immediate: Int32(truncatingIfNeeded: random.next())))
+      program.append(
+        Instruction(opcode: 0, immediate: Int32(truncatingIfNeeded: random.next())))
+    }
+    let count = 40
+    for index in 0..<count { program.append(one(&random, left: count - index)) }
+    program.append(Instruction(opcode: 0x95))
+    return program
+  }
+
+  private static func one(_ random: inout SplitMix64, left: Int) -> Instruction {
+    let registers: [UInt8] = [0, 2, 3, 4, 5, 6, 7, 8, 9]
+    while true {
+      var instruction = Instruction(
+        opcode: UInt8(truncatingIfNeeded: random.next()),
+        destination: registers[Int(random.next() % 9)], source: registers[Int(random.next() % 9)])
+      instruction.immediate = Int32(truncatingIfNeeded: random.next() >> (random.next() % 64))
+      let usesRegister = instruction.usesRegister
+      switch instruction.opcodeClass {
+      case .load: continue
+      case .loadRegister:
+        instruction.source = 1
+        instruction.offset = Int16(random.next() % 66)
+        instruction.immediate = 0
+      case .storeImmediate, .storeRegister:
+        instruction.destination = 1
+        instruction.offset = Int16(random.next() % 66)
+        if instruction.opcodeClass == .storeImmediate { instruction.source = 0 }
+        if instruction.mode == .atomic {
+          let kinds: [Int32] = [0, 1, 0x40, 0x41, 0x50, 0x51, 0xa0, 0xa1, 0xe1, 0xf1]
+          instruction.immediate = kinds[Int(random.next() % 10)]
+        } else if instruction.opcodeClass == .storeRegister {
+          instruction.immediate = 0
+        }
+      case .arithmetic32, .arithmetic64:
+        if usesRegister { instruction.immediate = 0 } else { instruction.source = 0 }
+        switch instruction.arithmetic {
+        case .negate:
+          instruction.source = 0
+          instruction.immediate = 0
+        case .byteSwap:
+          instruction.source = 0
+          instruction.immediate = [16, 32, 64][Int(random.next() % 3)]
+        case .divide, .modulo:
+          instruction.offset = Int16(random.next() % 2)
+          if usesRegister, random.next() % 4 == 0 { instruction.source = instruction.destination }
+        case .move: if usesRegister { instruction.offset = [0, 8, 16, 32][Int(random.next() % 4)] }
+        default: break
+        }
+      case .jump32, .jump64:
+        if instruction.isCall || instruction.isExit { continue }
+        instruction.offset = Int16(random.next() % UInt64(min(left, 6)))
+        if instruction.isUnconditionalJump {
+          instruction.destination = 0
+          instruction.source = 0
+          if instruction.opcode == 0x06 {
+            instruction.immediate = Int32(instruction.offset)
+            instruction.offset = 0
+          } else {
+            instruction.immediate = 0
+          }
+        } else if usesRegister {
+          instruction.immediate = 0
+        } else {
+          instruction.source = 0
+        }
+      }
+      let probe = [instruction] + Array(repeating: Instruction(opcode: 0xb7), count: 8) + [
+        Instruction(opcode: 0x95)
+      ]
+      if (try? WellFormed.check(probe.span)) != nil { return instruction }
+    }
+  }
+}

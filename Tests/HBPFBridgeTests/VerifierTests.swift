@@ -1,0 +1,111 @@
+import DPUCore
+import Foundation
+import HBPFBridge
+import Testing
+
+@Suite struct VerifierTests {
+  private static let filters = ["drop_dport", "mqtt_allow", "tuple_drop", "count_proto", "icmp_tx"]
+
+  @Test(arguments: filters)
+  func ourFiltersAreAccepted(_ name: String) throws {
+    for version in ["v2", "v3"] {
+      try Verifier.check(Vectors.filter("\(name).\(version)"), for: .software)
+    }
+    try Verifier.check(Vectors.filter("\(name).v2"), for: .hBPF)
+  }
+
+  /// Program as hex, instruction that is refused, and a part of the reason.
+  @Test(arguments: [
+    ("9500000000000000", 0, "r0 is read before it is written"),
+    ("bf000000000000009500000000000000", 0, "r0 is read before it is written"),
+    // r0 = *(u8 *)(r1 + 2048)
+    ("71100008000000009500000000000000", 0, "accesses 1 bytes at 2048"),
+    // r0 = *(u64 *)(r1 + 2041)
+    ("7910f907000000009500000000000000", 0, "accesses 8 bytes at 2041"),
+    // r0 = *(u8 *)(r1 - 1)
+    ("7110ffff000000009500000000000000", 0, "accesses 1 bytes at -1"),
+    // r1 += r2; r1 += r2; r0 = *(u8 *)(r1 + 0)
+    ("0f210000000000000f2100000000000071100000000000009500000000000000", 2, "at 0 to 3072"),
+    // r0 = *(u64 *)(r10 - 8)
+    ("79a0f8ff000000009500000000000000", 0, "stack that were not written"),
+    // *(u64 *)(r10 + 0) = 0
+    ("7a0a0000000000009500000000000000", 0, "at 512 to 512 of the stack"),
+    // r0 = 0; goto -2
+    ("b7000000000000000500feff00000000", 0, "need not end"),
+    // r0 = r1; exit
+    ("bf100000000000009500000000000000", 1, "ends with an address"),
+    // call 7
+    ("85000000070000009500000000000000", 0, "has no helper 7"),
+    // *(u64 *)(r1 + 0) = r1
+    ("7b110000000000009500000000000000", 0, "writes an address"),
+    // goto +5
+    ("05000500000000009500000000000000", 0, "outside the program"),
+    ("b700000000000000", 0, "runs on past"),
+    ("", 0, "empty"),
+  ])
+  func refusals(_ hex: String, instruction: Int, reason: String) {
+    let program = Vectors.program(hex)
+    let fault = #expect(throws: ProgramFault.self) {
+      try Verifier.check(program, for: .software)
+    }
+    #expect(fault?.instruction == instruction)
+    let text = fault.map { String(decoding: $0.reason.bytes, as: UTF8.self) } ?? ""
+    #expect(text.contains(reason), "says: \(text)")
+  }
+
+  @Test func aCountedLoopEnds() throws {
+    // r0 = 0; r3 = 0; L: r0 += r3; r3 += 1; if r3 < 100 goto L; exit
+    let program = Vectors.program(
+      "b700000000000000" + "b703000000000000" + "0f30000000000000" + "0703000001000000"
+        + "a503fdff64000000" + "9500000000000000")
+    let report = try Verifier.check(program, for: .software)
+    #expect(report.steps > 300)
+  }
+
+  /// Filters with random changes: what is accepted runs on random packets without a fault.
+  @Test func whatIsAcceptedDoesNotFault() throws {
+    var random = SplitMix64(seed: 7)
+    let rounds = ProcessInfo.processInfo.environment["DPU_EBPF_MUTANTS"].flatMap { Int($0) } ?? 2_000
+    var accepted = 0
+    var interpreter = Interpreter()
+    let sources = try Self.filters.flatMap { [try Vectors.filter("\($0).v2"), try Vectors.filter("\($0).v3")] }
+    for _ in 0..<rounds {
+      var program = sources[Int(random.next() % UInt64(sources.count))]
+      for _ in 0..<1 + random.next() % 3 { mutate(&program, &random) }
+      guard (try? Verifier.check(program, for: .software)) != nil else { continue }
+      accepted += 1
+      let software = try SoftwareProgram(program.span)
+      for _ in 0..<8 {
+        var memory = (0..<2048).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let length = random.next() % 1537
+        var helpers = NoHelpers()
+        let outcome = memory.withUnsafeMutableBytes { bytes in
+          var guest = GuestMemory()
+          guest.add(
+            MemoryRegion(
+              start: 0, count: 2048, host: UInt(bitPattern: bytes.baseAddress!), isWritable: true))
+          return interpreter.run(
+            software, r1: 0, r2: length, memory: guest, helpers: &helpers,
+            jumpsMax: Verifier.stepsMax)
+        }
+        if case .fault(let fault) = outcome {
+          Issue.record("an accepted program faults: \(fault)")
+          return
+        }
+      }
+    }
+    #expect(accepted > rounds / 20)
+  }
+
+  private func mutate(_ program: inout [Instruction], _ random: inout SplitMix64) {
+    let index = Int(random.next() % UInt64(program.count))
+    switch random.next() % 6 {
+    case 0: program[index].destination = UInt8(random.next() % 11)
+    case 1: program[index].source = UInt8(random.next() % 11)
+    case 2: program[index].offset = Int16(truncatingIfNeeded: Int(random.next() % 64) - 16)
+    case 3: program[index].immediate = Int32(truncatingIfNeeded: random.next() >> (random.next() % 64))
+    case 4: program[index].opcode = UInt8(truncatingIfNeeded: random.next())
+    default: program[index] = program[Int(random.next() % UInt64(program.count))]
+    }
+  }
+}
