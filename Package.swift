@@ -88,6 +88,7 @@ var targets: [Target] = [
   engine("MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
   engine("PollLoop", ["Frames", "DPUCore"]),
   engine("JSONText", ["CJansson", "DPUCore"]),
+  engine("HBPFBridge", ["DPUCore"]),
   engine("P4Pipelines", ["PacketWire", "JSONText", "DPUCore"]),
   engine("ControlPlane", ["CLinux", "JSONText", "DPUCore"]),
   engine(
@@ -144,6 +145,7 @@ if embedded {
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
     tests("JSONText", ["DPUCore"]),
+    tests("HBPFBridge", ["DPUCore"]),
     tests("P4Pipelines", ["JSONText", "DPUCore"]),
     tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
     tests(

@@ -10,7 +10,9 @@ struct TestCodeMemory: CodeMemory, ~Copyable {
     guard let pages = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       pages != MAP_FAILED
     else { return nil }
-    for index in code.indices { pages.storeBytes(of: code[index], toByteOffset: index, as: UInt8.self) }
+    for index in code.indices {
+      pages.storeBytes(of: code[index], toByteOffset: index, as: UInt8.self)
+    }
     guard mprotect(pages, size, PROT_READ | PROT_EXEC) == 0 else { return nil }
     return UInt(bitPattern: pages)
   }
@@ -56,21 +58,22 @@ struct TestCodeMemory: CodeMemory, ~Copyable {
   @Test(arguments: Vectors.conformance.filter { $0.kind == "run" })
   func conforms(_ row: Vectors.Row) throws {
     var memory = Vectors.bytes(row.mem)
-    let helper: @convention(c) (
-      UnsafeMutableRawPointer, UInt32, UInt64, UInt64, UInt64, UInt64, UInt64
-    ) -> UInt64 = { context, number, r1, r2, r3, r4, r5 in
-      let context = context.assumingMemoryBound(to: NativeContext.self)
-      var helpers = ConformanceHelpers()
-      switch helpers.call(number, r1, r2, r3, r4, r5, memory: GuestMemory()) {
-      case .value(let value): return value
-      case .end(let value):
-        context.pointee.ended = 1
-        return value
-      case .unknown:
-        context.pointee.faultKind = UInt64(RuntimeFault.Kind.unknownHelper.rawValue)
-        return 0
+    let helper:
+      @convention(c) (
+        UnsafeMutableRawPointer, UInt32, UInt64, UInt64, UInt64, UInt64, UInt64
+      ) -> UInt64 = { context, number, r1, r2, r3, r4, r5 in
+        let context = context.assumingMemoryBound(to: NativeContext.self)
+        var helpers = ConformanceHelpers()
+        switch helpers.call(number, r1, r2, r3, r4, r5, memory: GuestMemory()) {
+        case .value(let value): return value
+        case .end(let value):
+          context.pointee.ended = 1
+          return value
+        case .unknown:
+          context.pointee.faultKind = UInt64(RuntimeFault.Kind.unknownHelper.rawValue)
+          return 0
+        }
       }
-    }
     let outcome = try run(
       Vectors.program(row.prog), .checked, memory: &memory, length: UInt64(memory.count),
       helper: UInt64(UInt(bitPattern: unsafeBitCast(helper, to: Int.self))))
@@ -209,9 +212,10 @@ enum RandomProgram {
           instruction.source = 0
         }
       }
-      let probe = [instruction] + Array(repeating: Instruction(opcode: 0xb7), count: 8) + [
-        Instruction(opcode: 0x95)
-      ]
+      let probe =
+        [instruction] + Array(repeating: Instruction(opcode: 0xb7), count: 8) + [
+          Instruction(opcode: 0x95)
+        ]
       if (try? WellFormed.check(probe.span)) != nil { return instruction }
     }
   }

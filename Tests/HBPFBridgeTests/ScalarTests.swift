@@ -45,8 +45,16 @@ import Testing
         Issue.record("operation \(index): \(a) \(x), \(b) \(y) gives \(pair.0), not \(pair.1)")
         return
       }
-      if let narrowed = a.atLeast(y) { #expect(x < y || narrowed.contains(x)) } else { #expect(x < y) }
-      if let narrowed = a.atMost(y) { #expect(x > y || narrowed.contains(x)) } else { #expect(x > y) }
+      if let narrowed = a.atLeast(y) {
+        #expect(x < y || narrowed.contains(x))
+      } else {
+        #expect(x < y)
+      }
+      if let narrowed = a.atMost(y) {
+        #expect(x > y || narrowed.contains(x))
+      } else {
+        #expect(x > y)
+      }
       if x == y { #expect(a.equal(to: b)?.contains(x) == true) }
       if x != y { #expect(a.different(from: y)?.contains(x) == true) }
     }

@@ -65,10 +65,13 @@ import Testing
   /// Filters with random changes: what is accepted runs on random packets without a fault.
   @Test func whatIsAcceptedDoesNotFault() throws {
     var random = SplitMix64(seed: 7)
-    let rounds = ProcessInfo.processInfo.environment["DPU_EBPF_MUTANTS"].flatMap { Int($0) } ?? 2_000
+    let rounds =
+      ProcessInfo.processInfo.environment["DPU_EBPF_MUTANTS"].flatMap { Int($0) } ?? 2_000
     var accepted = 0
     var interpreter = Interpreter()
-    let sources = try Self.filters.flatMap { [try Vectors.filter("\($0).v2"), try Vectors.filter("\($0).v3")] }
+    let sources = try Self.filters.flatMap {
+      [try Vectors.filter("\($0).v2"), try Vectors.filter("\($0).v3")]
+    }
     for _ in 0..<rounds {
       var program = sources[Int(random.next() % UInt64(sources.count))]
       for _ in 0..<1 + random.next() % 3 { mutate(&program, &random) }
@@ -103,7 +106,8 @@ import Testing
     case 0: program[index].destination = UInt8(random.next() % 11)
     case 1: program[index].source = UInt8(random.next() % 11)
     case 2: program[index].offset = Int16(truncatingIfNeeded: Int(random.next() % 64) - 16)
-    case 3: program[index].immediate = Int32(truncatingIfNeeded: random.next() >> (random.next() % 64))
+    case 3:
+      program[index].immediate = Int32(truncatingIfNeeded: random.next() >> (random.next() % 64))
     case 4: program[index].opcode = UInt8(truncatingIfNeeded: random.next())
     default: program[index] = program[Int(random.next() % UInt64(program.count))]
     }

@@ -143,7 +143,10 @@ package struct Interpreter: ~Copyable {
       case .rsh32I:
         r[d] = UInt64(r.low(d) &>> UInt32(truncatingIfNeeded: i.immediate))
       case .arsh32I:
-        r[d] = UInt64(UInt32(bitPattern: Int32(bitPattern: r.low(d)) &>> Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))))
+        r[d] = UInt64(
+          UInt32(
+            bitPattern: Int32(bitPattern: r.low(d))
+              &>> Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))))
       case .mov32I:
         r[d] = UInt64(UInt32(truncatingIfNeeded: i.immediate))
       case .add32R:
@@ -171,7 +174,8 @@ package struct Interpreter: ~Copyable {
       case .rsh32R:
         r[d] = UInt64(r.low(d) &>> r.low(s))
       case .arsh32R:
-        r[d] = UInt64(UInt32(bitPattern: Int32(bitPattern: r.low(d)) &>> Int32(bitPattern: r.low(s))))
+        r[d] = UInt64(
+          UInt32(bitPattern: Int32(bitPattern: r.low(d)) &>> Int32(bitPattern: r.low(s))))
       case .mov32R:
         r[d] = UInt64(r.low(s))
       case .neg64:
@@ -201,89 +205,140 @@ package struct Interpreter: ~Copyable {
       case .nothing:
         break
       case .load8:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(HostBytes.load(host, as: UInt8.self))
       case .load16:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(HostBytes.load(host, as: UInt16.self))
       case .load32:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(HostBytes.load(host, as: UInt32.self))
       case .load64:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(HostBytes.load(host, as: UInt64.self))
       case .load8S:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int8.self)))
       case .load16S:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int16.self)))
       case .load32S:
-        guard let host = memory.find(r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false) else {
+        guard
+          let host = memory.find(
+            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int32.self)))
       case .store8I:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt8(truncatingIfNeeded: i.immediate), at: host)
       case .store16I:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt16(truncatingIfNeeded: i.immediate), at: host)
       case .store32I:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt32(truncatingIfNeeded: i.immediate), at: host)
       case .store64I:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt64(truncatingIfNeeded: i.immediate), at: host)
       case .store8R:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt8(truncatingIfNeeded: r[s]), at: host)
       case .store16R:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt16(truncatingIfNeeded: r[s]), at: host)
       case .store32R:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt32(truncatingIfNeeded: r[s]), at: host)
       case .store64R:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         HostBytes.store(UInt64(truncatingIfNeeded: r[s]), at: host)
       case .atomicAdd32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
         let old = HostBytes.load(host, as: UInt32.self)
         HostBytes.store(old &+ operand, at: host)
       case .atomicFetchAdd32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
@@ -291,14 +346,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old &+ operand, at: host)
         r[s] = UInt64(old)
       case .atomicOr32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
         let old = HostBytes.load(host, as: UInt32.self)
         HostBytes.store(old | operand, at: host)
       case .atomicFetchOr32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
@@ -306,14 +367,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old | operand, at: host)
         r[s] = UInt64(old)
       case .atomicAnd32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
         let old = HostBytes.load(host, as: UInt32.self)
         HostBytes.store(old & operand, at: host)
       case .atomicFetchAnd32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
@@ -321,14 +388,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old & operand, at: host)
         r[s] = UInt64(old)
       case .atomicXor32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
         let old = HostBytes.load(host, as: UInt32.self)
         HostBytes.store(old ^ operand, at: host)
       case .atomicFetchXor32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r.low(s)
@@ -336,28 +409,40 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old ^ operand, at: host)
         r[s] = UInt64(old)
       case .exchange32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let old = HostBytes.load(host, as: UInt32.self)
         HostBytes.store(r.low(s), at: host)
         r[s] = UInt64(old)
       case .compareExchange32:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let old = HostBytes.load(host, as: UInt32.self)
         if old == r.low(0) { HostBytes.store(r.low(s), at: host) }
         r[0] = UInt64(old)
       case .atomicAdd64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
         let old = HostBytes.load(host, as: UInt64.self)
         HostBytes.store(old &+ operand, at: host)
       case .atomicFetchAdd64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
@@ -365,14 +450,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old &+ operand, at: host)
         r[s] = UInt64(old)
       case .atomicOr64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
         let old = HostBytes.load(host, as: UInt64.self)
         HostBytes.store(old | operand, at: host)
       case .atomicFetchOr64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
@@ -380,14 +471,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old | operand, at: host)
         r[s] = UInt64(old)
       case .atomicAnd64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
         let old = HostBytes.load(host, as: UInt64.self)
         HostBytes.store(old & operand, at: host)
       case .atomicFetchAnd64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
@@ -395,14 +492,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old & operand, at: host)
         r[s] = UInt64(old)
       case .atomicXor64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
         let old = HostBytes.load(host, as: UInt64.self)
         HostBytes.store(old ^ operand, at: host)
       case .atomicFetchXor64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let operand = r[s]
@@ -410,14 +513,20 @@ package struct Interpreter: ~Copyable {
         HostBytes.store(old ^ operand, at: host)
         r[s] = UInt64(old)
       case .exchange64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let old = HostBytes.load(host, as: UInt64.self)
         HostBytes.store(r[s], at: host)
         r[s] = UInt64(old)
       case .compareExchange64:
-        guard let host = memory.find(r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true) else {
+        guard
+          let host = memory.find(
+            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        else {
           return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
         }
         let old = HostBytes.load(host, as: UInt64.self)
@@ -602,25 +711,29 @@ package struct Interpreter: ~Copyable {
           next = Int(i.offset)
         }
       case .jsgt32I:
-        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        {
           budget &-= 1
           if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
           next = Int(i.offset)
         }
       case .jsge32I:
-        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        {
           budget &-= 1
           if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
           next = Int(i.offset)
         }
       case .jslt32I:
-        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        {
           budget &-= 1
           if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
           next = Int(i.offset)
         }
       case .jsle32I:
-        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)) {
+        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        {
           budget &-= 1
           if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
           next = Int(i.offset)

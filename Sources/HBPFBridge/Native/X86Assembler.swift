@@ -110,7 +110,9 @@ struct X86Assembler {
 
   mutating func move(_ is64: Bool, _ target: UInt8, immediate: UInt64) {
     if !is64 || immediate <= 0xffff_ffff {
-      if UInt32(truncatingIfNeeded: immediate) == 0 { return arithmetic(.xor, false, target, target) }
+      if UInt32(truncatingIfNeeded: immediate) == 0 {
+        return arithmetic(.xor, false, target, target)
+      }
       prefix(false, 0, target)
       byte(0xb8 | target & 7)
       word(Int32(truncatingIfNeeded: immediate))

@@ -91,9 +91,12 @@ package enum WellFormed {
       // The source bit chooses the order; with 64 bits it is an unconditional swap, without it.
       guard !(is64 && instruction.usesRegister) else { throw undefined(instruction, at: index) }
       try unused(instruction, source: true, offset: true, at: index)
-      guard instruction.immediate == 16 || instruction.immediate == 32
-        || instruction.immediate == 64
-      else { throw ProgramFault(at: index, "swaps \(instruction.immediate) bits, not 16, 32 or 64") }
+      guard
+        instruction.immediate == 16 || instruction.immediate == 32
+          || instruction.immediate == 64
+      else {
+        throw ProgramFault(at: index, "swaps \(instruction.immediate) bits, not 16, 32 or 64")
+      }
     default:
       if instruction.usesRegister {
         try checkSource(instruction, at: index)
