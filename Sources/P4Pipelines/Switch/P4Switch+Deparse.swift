@@ -88,7 +88,9 @@ extension P4Switch {
   }
 
   /// Makes room for headers that are `delta` bytes longer than before. False: there is none.
-  private func resize(_ buffer: inout PacketBuffer, by delta: Int, payloadStart: Int) -> Bool {
+  private mutating func resize(_ buffer: inout PacketBuffer, by delta: Int, payloadStart: Int)
+    -> Bool
+  {
     let headroom = Int(buffer.headroom)
     if delta > headroom {
       // Not enough before the packet: the payload moves back.

@@ -178,7 +178,14 @@ import Testing
       let bytes = Self.mutate(outlines[program], places[program], &random)
       let text = Text(bytes: bytes)
       do {
-        ProgramCheck.check(try ProgramLoader.load(text.span))
+        let program = try ProgramLoader.load(text.span)
+        ProgramCheck.check(program)
+        // What it says may still be more than the compiler does; that is an answer too.
+        do {
+          _ = try Compiler.compile(program)
+        } catch {
+          #expect(!error.message.isEmpty)
+        }
       } catch {
         refused += 1
         try #require(!error.message.isEmpty && error.path.string.hasPrefix("$"))
