@@ -2,31 +2,31 @@
 
 extension Machine {
   /// Bytes of the headers that the deparser emits.
-  package func headerLength(bank number: Int, packet: Int) -> Int {
+  package mutating func headerLength(bank number: Int, packet: Int) -> Int {
     let bank = memory.bank(number)
     let packet = checked(packet)
     var length = 0
     each(emittedBy: bank, packet) { header in
-      length &+= emittedBytes(header, bank, packet)
+      length &+= Self.emittedBytes(header, bank, packet)
     }
     return length
   }
 
   /// Where the bytes that no header holds start.
-  package func payloadOffset(bank: Int, packet: Int) -> Int {
-    payloadOffset(memory.bank(bank), checked(packet))
+  package mutating func payloadOffset(bank: Int, packet: Int) -> Int {
+    Self.payloadOffset(memory.bank(bank), checked(packet))
   }
 
   /// Never beyond the packet's end, whatever the cursor says.
   @inline(__always)
-  func payloadOffset(_ bank: Bank, _ packet: Int) -> Int {
+  static func payloadOffset(_ bank: Bank, _ packet: Int) -> Int {
     let count = unsafe bank.counts[packet]
     let cursor = bank.lane(bank.cursorLane)[packet]
     return Int(truncatingIfNeeded: min(cursor, UInt64(truncatingIfNeeded: count)))
   }
 
   /// Writes the headers that the deparser emits, `headerLength` bytes.
-  package func writeHeaders(bank number: Int, packet: Int, to address: UInt) {
+  package mutating func writeHeaders(bank number: Int, packet: Int, to address: UInt) {
     let bank = memory.bank(number)
     let packet = checked(packet)
     var target = unsafe UnsafeMutablePointer<UInt8>(bitPattern: address)!
@@ -49,7 +49,7 @@ extension Machine {
 
   /// Packets whose headers to emit take exactly the bytes that the parser has gone over, so that
   /// they can be written back to the start of the packet and nothing moves.
-  package func sameLayout(bank number: Int, _ mask: UInt64) -> UInt64 {
+  package mutating func sameLayout(bank number: Int, _ mask: UInt64) -> UInt64 {
     let bank = memory.bank(number)
     let lengths = scratch.column(0)
     P4Pipelines.each(mask) { lengths[$0] = 0 }
@@ -62,17 +62,17 @@ extension Machine {
         P4Pipelines.each(valid) { lengths[$0] &+= UInt64(header.bytes) }
       } else {
         P4Pipelines.each(valid) { packet in
-          lengths[packet] &+= UInt64(truncatingIfNeeded: emittedBytes(header, bank, packet))
+          lengths[packet] &+= UInt64(truncatingIfNeeded: Self.emittedBytes(header, bank, packet))
         }
       }
     }
     return those(of: mask) { packet in
-      lengths[packet] == UInt64(truncatingIfNeeded: payloadOffset(bank, packet))
+      lengths[packet] == UInt64(truncatingIfNeeded: Self.payloadOffset(bank, packet))
     }
   }
 
   @inline(__always)
-  private func each(
+  private mutating func each(
     emittedBy bank: Bank, _ packet: Int, _ body: (PipelineCode.HeaderCode) -> Void
   ) {
     for index in 0..<Int(image.deparserOrder.count) {
@@ -83,7 +83,7 @@ extension Machine {
   }
 
   @inline(__always)
-  private func emittedBytes(
+  private static func emittedBytes(
     _ header: PipelineCode.HeaderCode, _ bank: Bank, _ packet: Int
   ) -> Int {
     Int(header.fixedBytes)

@@ -62,7 +62,7 @@ extension Machine {
   }
 
   @inline(__always)
-  private func request(
+  private mutating func request(
     _ kind: RequestKind, list: UInt32, _ bank: Bank, _ running: UInt64,
     _ value: (Int) -> UInt32
   ) {

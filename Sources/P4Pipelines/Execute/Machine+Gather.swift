@@ -8,7 +8,7 @@ extension Machine {
   /// Segment by segment in ascending order: each writes eight bytes at its place, zeros after its
   /// own bits, which the next segment then overwrites.
   @inline(never)
-  func gather(
+  mutating func gather(
     fixed plan: PlanImage, _ bank: Bank, _ mask: UInt64, _ target: UnsafeMutablePointer<UInt8>,
     _ stride: Int
   ) {
@@ -57,7 +57,7 @@ extension Machine {
 
   /// Gathers any plan for one packet. Returns the number of bytes, the last one filled up with
   /// zeros.
-  func gather(
+  mutating func gather(
     _ plan: PlanImage, _ bank: Bank, _ packet: Int, _ target: UnsafeMutablePointer<UInt8>
   ) -> Int {
     var bit = 0
@@ -77,7 +77,7 @@ extension Machine {
   }
 
   /// Writes a segment of one packet from bit `bit` on and returns how many bits it has.
-  private func put(
+  private mutating func put(
     _ segment: PipelineCode.Segment, _ bank: Bank, _ packet: Int,
     _ target: UnsafeMutablePointer<UInt8>, at bit: Int
   ) -> Int {
@@ -115,12 +115,12 @@ extension Machine {
       return unsafe putHeader(segment.source, bank, packet, target, at: bit)
     case .variable:
       let header = bank.header(segment.source)
-      let length = variableBits(header, bank, packet)
+      let length = Self.variableBits(header, bank, packet)
       unsafe putBits(
         bank.headerBytes(packet, header.offset), Int(header.variableBit), length, target, at: bit)
       return length
     case .payload:
-      let start = payloadOffset(bank, packet)
+      let start = Self.payloadOffset(bank, packet)
       let count = unsafe min(bank.counts[packet] &- start, Machine.payloadBytesMax)
       unsafe putBytes(
         bank.packetBytes(packet, UInt64(start)), count, target, at: bit)
@@ -130,14 +130,14 @@ extension Machine {
   }
 
   /// A header as on the wire, without the unused part of its varbit.
-  private func putHeader(
+  private mutating func putHeader(
     _ number: UInt32, _ bank: Bank, _ packet: Int, _ target: UnsafeMutablePointer<UInt8>,
     at bit: Int
   ) -> Int {
     let header = bank.header(number)
     let source = unsafe bank.headerBytes(packet, header.offset)
     let before = Int(header.variableBit)
-    let length = header.variableBits == 0 ? 0 : variableBits(header, bank, packet)
+    let length = header.variableBits == 0 ? 0 : Self.variableBits(header, bank, packet)
     let after = Int(header.bytes) &* 8 &- before &- Int(header.variableBits)
     unsafe putBits(source, 0, before &+ length, target, at: bit)
     unsafe putBits(
@@ -147,7 +147,7 @@ extension Machine {
 
   /// The varbit's length, never more than its maximum whatever its lane says.
   @inline(__always)
-  func variableBits(_ header: PipelineCode.HeaderCode, _ bank: Bank, _ packet: Int) -> Int {
+  static func variableBits(_ header: PipelineCode.HeaderCode, _ bank: Bank, _ packet: Int) -> Int {
     Int(truncatingIfNeeded: min(bank.lane(header.lengthLane)[packet], UInt64(header.variableBits)))
   }
 }

@@ -38,13 +38,13 @@ extension Machine {
       unsafe tables.meterDirect(
         Int(number), hits: hits, entries: entries.base, lengths: bank.arrivals.base,
         microseconds: microseconds, colours: colours.base)
-      each(hits) { set(table.meterResult, bank, $0, to: colours[$0]) }
+      each(hits) { Self.set(table.meterResult, bank, $0, to: colours[$0]) }
     }
     return hits
   }
 
   /// The outputs of a calculation.
-  func hash(
+  mutating func hash(
     _ calculation: CalculationImage, _ bank: Bank, _ mask: UInt64, _ target: Column
   ) {
     let plan = unsafe image.plans.base[Int(calculation.plan)]

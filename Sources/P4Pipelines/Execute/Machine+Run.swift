@@ -82,7 +82,7 @@ extension Machine {
   /// The packets that may run together, among those of `rest`: the first one, or the first of each
   /// index when the region's state is all at the index in one lane.
   @inline(__always)
-  private func nextTurn(of rest: UInt64, _ region: RegionImage, _ bank: Bank) -> UInt64 {
+  private mutating func nextTurn(of rest: UInt64, _ region: RegionImage, _ bank: Bank) -> UInt64 {
     if region.conflictLane == Instruction.none || rest & (rest &- 1) == 0 {
       return rest & (0 &- rest)
     }
@@ -106,14 +106,14 @@ extension Machine {
   // MARK: Waiting
 
   @inline(__always)
-  private func post(_ packets: UInt64, to block: Int) {
+  private mutating func post(_ packets: UInt64, to block: Int) {
     if packets == 0 { return }
     unsafe scratch.pending[block] |= packets
     unsafe scratch.ready[block &>> 6] |= 1 &<< UInt64(truncatingIfNeeded: block & 63)
   }
 
   @inline(__always)
-  private func take(_ block: Int) -> UInt64 {
+  private mutating func take(_ block: Int) -> UInt64 {
     let packets = unsafe scratch.pending[block]
     unsafe scratch.pending[block] = 0
     unsafe scratch.ready[block &>> 6] &= ~(1 &<< UInt64(truncatingIfNeeded: block & 63))
@@ -121,7 +121,7 @@ extension Machine {
   }
 
   @inline(__always)
-  private func nextReady(from first: Int, to end: Int) -> Int? {
+  private mutating func nextReady(from first: Int, to end: Int) -> Int? {
     var word = first &>> 6
     var bits = unsafe scratch.ready[word] & ~0 &<< UInt64(truncatingIfNeeded: first & 63)
     let last = (end &- 1) &>> 6
@@ -168,7 +168,7 @@ extension Machine {
   /// Sends packets on. Jumps back are counted per packet, so that a packet's fate does not depend
   /// on those it runs with.
   @inline(__always)
-  private func go(_ packets: UInt64, from block: Int, to target: UInt32, _ bank: Bank) {
+  private mutating func go(_ packets: UInt64, from block: Int, to target: UInt32, _ bank: Bank) {
     if Int(target) > block {
       post(packets, to: Int(target))
     } else {
@@ -178,7 +178,7 @@ extension Machine {
 
   /// Those of `packets` that may jump back once more; the others are taken out.
   @inline(never)
-  private func goBack(_ packets: UInt64, _ bank: Bank) -> UInt64 {
+  private mutating func goBack(_ packets: UInt64, _ bank: Bank) -> UInt64 {
     var stopped: UInt64 = 0
     each(packets) { packet in
       unsafe scratch.steps[packet] &+= 1
@@ -192,7 +192,7 @@ extension Machine {
   }
 
   /// Case by case rather than packet by packet: mostly all packets are gone after the first few.
-  private func select(
+  private mutating func select(
     _ block: Int, _ op: Instruction, _ bank: Bank, _ running: UInt64, _ keys: Column
   ) {
     var rest = running
@@ -209,7 +209,7 @@ extension Machine {
   }
 
   /// Sends each packet to the block of the action in its record.
-  private func dispatch(_ block: Int, _ number: UInt32, _ bank: Bank, _ running: UInt64) {
+  private mutating func dispatch(_ block: Int, _ number: UInt32, _ bank: Bank, _ running: UInt64) {
     let table = unsafe image.tables.base[Int(number)]
     let lane = bank.lane(table.recordLane)
     let store = unsafe tables.records

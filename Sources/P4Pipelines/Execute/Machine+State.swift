@@ -5,7 +5,7 @@
 
 extension Machine {
   /// The low 64 bits of a field.
-  func value(_ place: PlaceImage, _ bank: Bank, _ packet: Int) -> UInt64 {
+  static func value(_ place: PlaceImage, _ bank: Bank, _ packet: Int) -> UInt64 {
     switch place.kind {
     case .lane: return bank.lane(place.index)[packet]
     case .mask: return bank.mask(place.index) &>> UInt64(truncatingIfNeeded: packet) & 1
@@ -17,7 +17,7 @@ extension Machine {
     }
   }
 
-  func set(_ place: PlaceImage, _ bank: Bank, _ packet: Int, to value: UInt64) {
+  static func set(_ place: PlaceImage, _ bank: Bank, _ packet: Int, to value: UInt64) {
     switch place.kind {
     case .lane: bank.lane(place.index)[packet] = value & lowBits(Int(place.width))
     case .mask:
@@ -43,8 +43,8 @@ extension Machine {
 
 extension Machine {
   @inline(__always)
-  package func standard(_ field: StandardField, bank: Int, packet: Int) -> UInt64 {
-    value(image.standard[field.rawValue], memory.bank(bank), checked(packet))
+  package mutating func standard(_ field: StandardField, bank: Int, packet: Int) -> UInt64 {
+    Self.value(image.standard[field.rawValue], memory.bank(bank), checked(packet))
   }
 
   @inline(__always)
@@ -52,7 +52,7 @@ extension Machine {
     _ field: StandardField, bank number: Int, packet: Int, to value: UInt64
   ) {
     open(number)
-    set(image.standard[field.rawValue], memory.bank(number), checked(packet), to: value)
+    Self.set(image.standard[field.rawValue], memory.bank(number), checked(packet), to: value)
   }
 
   /// The field's lane of the bank, one word per packet; nil when the machine keeps none (it then
@@ -67,16 +67,16 @@ extension Machine {
   }
 
   /// The packets of the bank whose parser ended with an error.
-  package func parserErrors(bank: Int, _ mask: UInt64) -> UInt64 {
+  package mutating func parserErrors(bank: Int, _ mask: UInt64) -> UInt64 {
     unsafe memory.bank(bank).failures.pointee & mask
   }
 
   /// The packets of the bank whose checksum was found wrong, if the program looks at that.
-  package func checksumErrors(bank number: Int, _ mask: UInt64) -> UInt64 {
+  package mutating func checksumErrors(bank number: Int, _ mask: UInt64) -> UInt64 {
     let place = image.standard[StandardField.checksumError.rawValue]
     let bank = memory.bank(number)
     if place.kind == .mask { return bank.mask(place.index) & mask }
-    return those(of: mask) { value(place, bank, $0) != 0 }
+    return those(of: mask) { Self.value(place, bank, $0) != 0 }
   }
 
   @inline(__always)
@@ -227,7 +227,7 @@ extension Machine {
   package var fieldListBytes: Int { image.fieldListBytes }
 
   /// Writes the fields of a list to `fieldListBytes` of the caller, for `restoreFields`.
-  package func saveFields(_ list: Int, bank number: Int, packet: Int, to address: UInt) {
+  package mutating func saveFields(_ list: Int, bank number: Int, packet: Int, to address: UInt) {
     let bank = memory.bank(number)
     let packet = checked(packet)
     var target = unsafe UnsafeMutablePointer<UInt8>(bitPattern: address)!
@@ -246,7 +246,7 @@ extension Machine {
           bytes)
         unsafe target += 4
       } else {
-        unsafe putWord(value(place, bank, packet), target, bytes)
+        unsafe putWord(Self.value(place, bank, packet), target, bytes)
       }
       unsafe target += bytes
     }
@@ -272,14 +272,14 @@ extension Machine {
           source + 4, bank.headerBytes(packet, header.offset &+ header.variableBit &>> 3), bytes)
         unsafe source += 4
       } else {
-        unsafe set(place, bank, packet, to: takeWord(source, bytes))
+        unsafe Self.set(place, bank, packet, to: takeWord(source, bytes))
       }
       unsafe source += bytes
     }
   }
 
   @inline(__always)
-  private func each(fieldOf number: Int, _ body: (PlaceImage) -> Void) {
+  private mutating func each(fieldOf number: Int, _ body: (PlaceImage) -> Void) {
     precondition(number >= 0 && number < image.fieldLists.count)
     let list = unsafe image.fieldLists.base[number]
     for index in 0..<Int(list.places.count) {

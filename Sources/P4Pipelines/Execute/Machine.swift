@@ -204,7 +204,7 @@ extension Machine {
   /// Zeroes headers that the parser has not found and the program may look at all the same, so that
   /// a packet's fate does not depend on which packet had its place before. Costs something for
   /// packets without those headers only.
-  private func zeroMissingHeaders(_ bank: Bank, _ mask: UInt64) {
+  private mutating func zeroMissingHeaders(_ bank: Bank, _ mask: UInt64) {
     var index = Int(image.zeroedHeaders.first)
     let end = index &+ Int(image.zeroedHeaders.count)
     while index < end {
@@ -219,7 +219,7 @@ extension Machine {
     }
   }
 
-  func zero(_ lanes: Slice, _ ranges: Slice, _ bank: Bank, _ packets: UInt64) {
+  mutating func zero(_ lanes: Slice, _ ranges: Slice, _ bank: Bank, _ packets: UInt64) {
     var index = Int(lanes.first)
     let end = index &+ Int(lanes.count)
     while index < end {
@@ -247,12 +247,12 @@ extension Machine {
   }
 
   /// Session, bytes to keep: see `RequestKind`.
-  package func requestValue(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
+  package mutating func requestValue(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
     Int(memory.bank(bank).requests.value(kind, checked(packet)))
   }
 
   /// Index in `P4Program.fieldLists` or `learnLists`; nil: the request names none.
-  package func requestList(_ kind: RequestKind, bank: Int, packet: Int) -> Int? {
+  package mutating func requestList(_ kind: RequestKind, bank: Int, packet: Int) -> Int? {
     let list = memory.bank(bank).requests.list(kind, checked(packet))
     return list < 0 ? nil : Int(list)
   }

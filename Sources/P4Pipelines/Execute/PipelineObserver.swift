@@ -57,7 +57,7 @@ extension Machine {
   package func observedField(
     _ place: PipelineCode.FieldPlace, bank: Int, packet: Int
   ) -> UInt64 {
-    value(PlaceImage(place, code), memory.bank(bank), checked(packet))
+    Self.value(PlaceImage(place, code), memory.bank(bank), checked(packet))
   }
 
   /// A limb of a wide slot.

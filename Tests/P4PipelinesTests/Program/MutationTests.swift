@@ -160,22 +160,30 @@ import Testing
     return bytes
   }
 
-  @Test func mistakesAreRefusedAtTheirPlace() throws {
-    let environment = ProcessInfo.processInfo.environment
-    let count = environment["P4_MUTATIONS"].flatMap(Int.init) ?? 2_000
-    let seed = environment["P4_SEED"].flatMap(UInt64.init) ?? 1
+  /// Programs with mistakes by chance, each given to `body` with its number.
+  static func mutations(
+    _ count: Int, seed: UInt64, _ body: (_ number: Int, _ bytes: [UInt8]) throws -> Void
+  ) throws {
     // Reading the outlines takes longer than loading, so some programs have to do per run.
     var random = Xorshift(seed)
+    let paths = Corpus.paths.shuffled(using: &random).prefix(max(10, count / 100))
     let outlines =
-      try Corpus.paths.shuffled(using: &random).prefix(max(10, count / 100)).map {
-        Outline(try Corpus.text($0).bytes)
-      } + [Outline(Array(baseProgram.replacing("STATEMENTS", with: "").utf8))]
+      try paths.map { Outline(try Corpus.text($0).bytes) }
+      + [Outline(Array(baseProgram.replacing("STATEMENTS", with: "").utf8))]
     let places = outlines.map(\.places)
-
-    var refused = 0
     for number in 0..<count {
       let program = number % outlines.count
-      let bytes = Self.mutate(outlines[program], places[program], &random)
+      try body(number, mutate(outlines[program], places[program], &random))
+    }
+  }
+
+  static let environment = ProcessInfo.processInfo.environment
+  static let seed = environment["P4_SEED"].flatMap(UInt64.init) ?? 1
+
+  @Test func mistakesAreRefusedAtTheirPlace() throws {
+    let count = Self.environment["P4_MUTATIONS"].flatMap(Int.init) ?? 2_000
+    var refused = 0
+    try Self.mutations(count, seed: Self.seed) { number, bytes in
       let text = Text(bytes: bytes)
       do {
         let program = try ProgramLoader.load(text.span)
@@ -190,12 +198,48 @@ import Testing
         refused += 1
         try #require(!error.message.isEmpty && error.path.string.hasPrefix("$"))
         // Finding the place again takes longer than the loader itself, so not each time.
-        guard number % 8 == 0, !error.message.string.hasPrefix("must be JSON") else { continue }
+        guard number % 8 == 0, !error.message.string.hasPrefix("must be JSON") else { return }
         try #require(
-          Self.names(error, in: bytes), "seed \(seed), number \(number): \(error.text.string)")
+          Self.names(error, in: bytes),
+          "seed \(Self.seed), number \(number): \(error.text.string)")
       }
     }
     #expect(refused > count / 3)
+  }
+
+  /// What is accepted runs: any packet goes through it, and every buffer comes back.
+  @Test func acceptedMistakesRun() throws {
+    let count = Self.environment["P4_MUTATIONS"].flatMap(Int.init).map { $0 / 10 } ?? 200
+    var random = RandomPackets(seed: Self.seed)
+    var ran = 0
+    try Self.mutations(count, seed: Self.seed &+ 1) { number, bytes in
+      let text = Text(bytes: bytes)
+      guard let program = try? ProgramLoader.load(text.span),
+        let code = try? Compiler.compile(program)
+      else { return }
+      // Memory is taken for all entries at once.
+      guard program.tables.reduce(0, { $0 + $1.capacity }) < 300_000 else { return }
+      let packets = (0..<20).map { _ in random.next() }
+      let used = try Self.run(program, code, packets)
+      #expect(used == 0, "seed \(Self.seed), number \(number)")
+      ran += 1
+    }
+    #expect(ran > count / 10)
+  }
+
+  /// Buffers that are missing afterwards.
+  private static func run(
+    _ program: P4Program, _ code: PipelineCode, _ packets: [[UInt8]]
+  ) throws -> Int {
+    // More memory than there is is refused.
+    guard
+      var virtual = try? VirtualSwitch(
+        program, code, batch: 7, ports: VirtualPorts(buffers: 512, packetBytes: 2_048))
+    else { return 0 }
+    for (index, packet) in packets.enumerated() { _ = virtual.send(packet, port: index % 4) }
+    _ = virtual.settle()
+    virtual.drain()
+    return virtual.ports.used
   }
 
   /// Whether the position is that of the path.

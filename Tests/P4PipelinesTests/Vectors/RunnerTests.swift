@@ -10,7 +10,7 @@ import Testing
 
   private func run(_ text: String) throws -> VerifyReport {
     let script = try STFScript.parse(Text(bytes: Array(text.utf8)).span)
-    return STFRunner.run(script, on: try Self.compiled.get().virtual(batch: 64))
+    return try Self.compiled.get().run(script, batch: 64)
   }
 
   @Test func whatIsExpectedPasses() throws {

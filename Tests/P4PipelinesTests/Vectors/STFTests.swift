@@ -13,9 +13,9 @@ import Testing
   @Test(arguments: VectorFiles.stf)
   func stfTestPasses(_ file: ProgramFile) throws {
     let compiled = try file.compiled()
-    let script = try STFScript.parse(try VectorFiles.text(file.test).span)
+    let script = try VectorFiles.script(file.test)
     for batch in [1, 7, 64] {
-      let report = STFRunner.run(script, on: try compiled.virtual(batch: batch))
+      let report = try compiled.run(script, batch: batch)
       #expect(report.passed, "batch \(batch)\n\(report.summary)")
       #expect(report.checks > 0 || report.packetsIn == 0)
     }
@@ -23,10 +23,10 @@ import Testing
 
   @Test(arguments: VectorFiles.packets)
   func recordedPacketsLeaveAgain(_ file: ProgramFile) throws {
-    let vector = try PacketVector.parse(try VectorFiles.text(file.url).span)
+    let vector = try VectorFiles.vector(file.url)
     let compiled = try VectorFiles.own(vector.program).compiled()
     for batch in [1, 13, 64] {
-      let report = VectorRunner.run(vector, on: try compiled.virtual(batch: batch))
+      let report = try compiled.replay(vector, batch: batch)
       #expect(report.passed, "batch \(batch)\n\(report.summary)")
     }
   }

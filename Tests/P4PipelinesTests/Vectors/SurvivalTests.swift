@@ -37,11 +37,12 @@ import Testing
     }
     if !virtual.settle() { virtual.drain() }
     virtual.drain()
-    #expect(virtual.ports.used == 0, "seed \(seed), batch \(batch): buffers are missing")
+    let used = virtual.ports.used
+    #expect(used == 0, "seed \(seed), batch \(batch): buffers are missing")
     return try outcome(of: &virtual, compiled.program)
   }
 
-  private static func outcome(
+  static func outcome(
     of virtual: inout VirtualSwitch, _ program: P4Program
   ) throws -> Outcome {
     let batch = ControlBatch(virtual.names)

@@ -28,6 +28,16 @@ enum VectorFiles {
   static let packets = files(in: folder.appending(path: "packets"), ending: ".json").map(
     ProgramFile.init)
 
+  static func script(_ url: URL) throws -> STFScript {
+    let text = try text(url)
+    return try STFScript.parse(text.span)
+  }
+
+  static func vector(_ url: URL) throws -> PacketVector {
+    let text = try text(url)
+    return try PacketVector.parse(text.span)
+  }
+
   static func own(_ name: Text) -> ProgramFile {
     ProgramFile(
       repository.appending(path: "p4/\(String(decoding: name.bytes, as: UTF8.self)).json"))
@@ -47,10 +57,11 @@ struct ProgramFile: CustomTestStringConvertible, Sendable {
   var test: URL { url.deletingPathExtension().appendingPathExtension("stf") }
 
   func compiled() throws -> CompiledProgram {
+    let text = try VectorFiles.text(url)
     let program: P4Program
     do {
-      program = try ProgramLoader.load(try VectorFiles.text(url).span)
-    } catch let error as ProgramError {
+      program = try ProgramLoader.load(text.span)
+    } catch {
       throw Refusal(text: "\(testDescription): \(error.text.string)")
     }
     do {
@@ -67,6 +78,16 @@ struct CompiledProgram {
 
   func virtual(batch: Int, ports: consuming VirtualPorts = VirtualPorts()) throws -> VirtualSwitch {
     try VirtualSwitch(program, code, batch: batch, ports: ports)
+  }
+
+  func run(_ script: STFScript, batch: Int) throws -> VerifyReport {
+    let virtual = try VirtualSwitch(program, code, batch: batch)
+    return STFRunner.run(script, on: virtual)
+  }
+
+  func replay(_ vector: PacketVector, batch: Int) throws -> VerifyReport {
+    let virtual = try VirtualSwitch(program, code, batch: batch)
+    return VectorRunner.run(vector, on: virtual)
   }
 }
 
