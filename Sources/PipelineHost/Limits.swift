@@ -27,6 +27,9 @@ package enum PipelineLimits {
   /// Entries that one question reads; each is taken apart into its fields, about 1 us.
   package static let entriesPerTurn = 16
 
+  /// Steps of a trace that are told; the firewall takes some 60 for a packet.
+  package static let traceSteps = 4_096
+
   static func check() {
     precondition(slots == ControlPlane.Limits.pipelines)
     precondition(ControlPlane.Limits.pipelinePortMax < SwitchLimits.dropPort)

@@ -38,6 +38,15 @@ final class LoadedProgram {
     names = P4Names(program)
   }
 
+  /// The same program once more, without copies on workers.
+  init(copying other: LoadedProgram) {
+    origin = other.origin
+    byteCount = other.byteCount
+    program = other.program
+    code = other.code
+    names = other.names
+  }
+
   /// A copy with the state that the program itself begins with.
   func makeInstance(
     ports: PortMap, seed: UInt64, secret: UInt64, start: Instant
