@@ -10,7 +10,7 @@ package struct VirtualPorts: ~Copyable, PacketSink {
   /// Bytes in front of an arriving packet, as DPDK leaves them.
   package static let headroom = 128
 
-  private let memory: UnsafeMutableRawPointer
+  private var memory: FixedArray<UInt8>
   private let stride: Int
   private var free: [UInt32]
   private var isUsed: [Bool]
@@ -37,15 +37,12 @@ package struct VirtualPorts: ~Copyable, PacketSink {
   /// Buffers take packets of up to `packetBytes`.
   package init(buffers: Int = 8_192, packetBytes: Int = 2_048) {
     stride = (Self.headroom + packetBytes + 63) / 64 * 64
-    unsafe memory = .allocate(byteCount: buffers * stride, alignment: 64)
-    unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: buffers * stride)
+    memory = FixedArray(repeating: 0, count: buffers * stride)
     free = []
     for index in (0..<buffers).reversed() { free.append(UInt32(index)) }
     isUsed = [Bool](repeating: false, count: buffers)
     logs = [PortLog](repeating: PortLog(), count: SwitchLimits.ports)
   }
-
-  deinit { unsafe memory.deallocate() }
 
   /// Buffers that are out.
   package var used: Int { isUsed.count - free.count }
@@ -59,7 +56,7 @@ package struct VirtualPorts: ~Copyable, PacketSink {
   package mutating func allocate() -> PacketBuffer? {
     guard let index = free.popLast() else { return nil }
     isUsed[Int(index)] = true
-    let start = unsafe UInt(bitPattern: memory) + UInt(Int(index) * stride)
+    let start = memory.hostAddress + UInt(Int(index) * stride)
     return PacketBuffer(
       token: UInt(index), address: start + UInt(Self.headroom), length: 0,
       headroom: UInt16(Self.headroom), tailroom: UInt16(stride - Self.headroom))
@@ -70,14 +67,13 @@ package struct VirtualPorts: ~Copyable, PacketSink {
     invariant(isUsed[index], "a packet buffer comes back that is not out")
     isUsed[index] = false
     if poisons {
-      let start = unsafe memory + index * stride
-      unsafe start.initializeMemory(as: UInt8.self, repeating: 0xa5, count: stride)
+      for place in index * stride..<(index + 1) * stride { memory[place] = 0xa5 }
     }
     free.append(UInt32(index))
   }
 
   package mutating func send(_ buffer: PacketBuffer, to port: Int) {
-    let start = unsafe UInt(bitPattern: memory) + buffer.token * UInt(stride)
+    let start = memory.hostAddress + buffer.token * UInt(stride)
     invariant(
       buffer.address >= start && buffer.address + UInt(buffer.length) <= start + UInt(stride),
       "a packet leaves that does not lie in its buffer")
