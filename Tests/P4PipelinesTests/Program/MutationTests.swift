@@ -6,7 +6,8 @@ import Testing
 @testable import P4Pipelines
 
 /// Programs with mistakes in them, made from the corpus by chance. The environment variable
-/// `P4_MUTATIONS` says how many, `P4_SEED` where to start.
+/// `P4_MUTATIONS` says how many, `P4_SEED` where to start, `P4_KEEP` names a file that holds the
+/// program at hand, for when one ends the test.
 @Suite struct MutationTests {
   /// Where the values of a JSON text stand, as bytes.
   struct Outline {
@@ -173,7 +174,11 @@ import Testing
     let places = outlines.map(\.places)
     for number in 0..<count {
       let program = number % outlines.count
-      try body(number, mutate(outlines[program], places[program], &random))
+      let bytes = mutate(outlines[program], places[program], &random)
+      if let path = environment["P4_KEEP"] {
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+      }
+      try body(number, bytes)
     }
   }
 
@@ -185,11 +190,11 @@ import Testing
     var refused = 0
     try Self.mutations(count, seed: Self.seed) { number, bytes in
       let text = Text(bytes: bytes)
-      do {
+      do throws(ProgramError) {
         let program = try ProgramLoader.load(text.span)
         ProgramCheck.check(program)
         // What it says may still be more than the compiler does; that is an answer too.
-        do {
+        do throws(CompileError) {
           _ = try Compiler.compile(program)
         } catch {
           #expect(!error.message.isEmpty)
