@@ -21,7 +21,8 @@ extension P4Group {
     @Argument(help: "The test.")
     var test: String
 
-    func report(on virtual: consuming VirtualSwitch, _ text: borrowing RawSpan) throws -> VerifyReport
+    func report(on virtual: consuming VirtualSwitch, _ text: borrowing RawSpan) throws
+      -> VerifyReport
     {
       let script: STFScript
       do {
@@ -51,7 +52,8 @@ extension P4Group {
     @Argument(help: "The vector, JSON.")
     var test: String
 
-    func report(on virtual: consuming VirtualSwitch, _ text: borrowing RawSpan) throws -> VerifyReport
+    func report(on virtual: consuming VirtualSwitch, _ text: borrowing RawSpan) throws
+      -> VerifyReport
     {
       let vector: PacketVector
       do {
@@ -146,7 +148,9 @@ extension VerifyFailure {
     var members: [JSONValue.Member] = []
     func add(_ key: String, _ value: JSONValue) { members.append(.init(key: key, value: value)) }
     func add(_ key: String, _ value: Int) { add(key, .number(String(value))) }
-    func add(_ key: String, hex bytes: [UInt8]) { add(key, .string(Text.hexadecimal(bytes).string)) }
+    func add(_ key: String, hex bytes: [UInt8]) {
+      add(key, .string(Text.hexadecimal(bytes).string))
+    }
     switch self {
     case .refused(let error):
       add("kind", .string("refused"))

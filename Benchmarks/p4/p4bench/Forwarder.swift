@@ -167,7 +167,9 @@ struct Forwarder: ~Copyable {
     var bytes: [UInt8] = [2, 0, 0, 0, 0, 0xaa, 2, 0, 0, 0, 0, 0xbb, 0x88, 0xb5]
     // op START, stream, destination port 2; then seq, stamp and hash.
     bytes += [1, stream, 0, 2] + [UInt8](repeating: 0, count: 12)
-    for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: packets >> UInt32(shift))) }
+    for shift in [24, 16, 8, 0] {
+      bytes.append(UInt8(truncatingIfNeeded: packets >> UInt32(shift)))
+    }
     // Gap, expected hashes.
     bytes += [UInt8](repeating: 0, count: 12)
     for index in 0..<32 { bytes.append(UInt8(index)) }

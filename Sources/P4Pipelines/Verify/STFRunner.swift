@@ -61,7 +61,8 @@ package struct STFRunner: ~Copyable {
     case .removeAll:
       let batch = ControlBatch(virtual.names)
       let tables = virtual.names.program.tables
-      for index in tables.indices where !tables[index].areEntriesConstant && !tables[index].keys.isEmpty {
+      for index in tables.indices
+      where !tables[index].areEntriesConstant && !tables[index].keys.isEmpty {
         _ = try place.checked(try batch.clear(table: index))
       }
       try apply(batch, place)

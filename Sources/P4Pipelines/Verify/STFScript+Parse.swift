@@ -48,7 +48,8 @@ extension STFScript {
       command = .wait(milliseconds: pause)
     } else if CommandReader.knows(word) {
       command = .command(
-        ScriptLineWords(words: [ScriptWord(word.bytes[...], column: keyword.column)] + line.words()))
+        ScriptLineWords(words: [ScriptWord(word.bytes[...], column: keyword.column)] + line.words())
+      )
     } else {
       throw line.error("unknown command '\(keyword.text)'", at: keyword)
     }

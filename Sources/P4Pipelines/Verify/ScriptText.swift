@@ -120,7 +120,8 @@ extension Text {
   func firstRange(of wanted: StaticString) -> Range<Int>? {
     let wanted = Text(stringLiteral: wanted).bytes
     guard bytes.count >= wanted.count else { return nil }
-    for start in 0...bytes.count - wanted.count where bytes[start..<start + wanted.count] == wanted[...] {
+    for start in 0...bytes.count - wanted.count
+    where bytes[start..<start + wanted.count] == wanted[...] {
       return start..<start + wanted.count
     }
     return nil

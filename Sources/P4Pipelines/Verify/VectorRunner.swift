@@ -15,7 +15,8 @@ package struct VectorRunner: ~Copyable {
         runner.report.packetsIn += 1
         guard runner.virtual.send(packet.bytes, port: packet.port) else {
           throw ScriptError(
-            line: index + 1, column: 1, message: "in[\(index)]: the switch does not take the packet")
+            line: index + 1, column: 1, message: "in[\(index)]: the switch does not take the packet"
+          )
         }
       }
     } catch {

@@ -20,7 +20,8 @@ package enum VerifyFailure: Sendable {
       return "line \(error.line), column \(error.column): \(error.message)"
     case .differs(let port, let number, let expected, let got, let nibble):
       let half: StaticString = nibble % 2 == 0 ? "first" : "second"
-      var text: Text = "port \(port), packet \(number): differs at byte \(nibble / 2), \(half) digit\n"
+      var text: Text =
+        "port \(port), packet \(number): differs at byte \(nibble / 2), \(half) digit\n"
       text.append("  expected \(expected.text)\n" as Text)
       text.append("  got      \(Text.hexadecimal(got))\n           " as Text)
       for _ in 0..<nibble { text.append(byte: UInt8(ascii: " ")) }

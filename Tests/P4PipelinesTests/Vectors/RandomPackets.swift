@@ -40,8 +40,10 @@ struct RandomPackets {
     var header: [UInt8] = [0x45 + UInt8(options), dice.byte()]
     let length = 20 + 4 * options + payload.count
     header += [UInt8(length >> 8), UInt8(length & 0xff)]
-    header += noise(2) + [UInt8(dice.below(2) * 0x40), 0, UInt8(dice.below(65)), lastProtocol, 0, 0]
-    header += [10, 0, 0, UInt8(dice.below(4))] + [10, 1, UInt8(dice.below(2)), UInt8(dice.below(4))]
+    header +=
+      noise(2) + [UInt8(dice.below(2) * 0x40), 0, UInt8(dice.below(65)), lastProtocol, 0, 0]
+    header +=
+      [10, 0, 0, UInt8(dice.below(4))] + [10, 1, UInt8(dice.below(2)), UInt8(dice.below(4))]
     header += noise(4 * options)
     var sum = 0
     for index in stride(from: 0, to: header.count, by: 2) {
@@ -65,7 +67,8 @@ struct RandomPackets {
     switch dice.below(3) {
     case 0:
       lastProtocol = 6
-      return noise(12) + [0x50 + UInt8(dice.below(2) * 0x10), dice.byte()] + noise(6 + dice.below(60))
+      return noise(12) + [0x50 + UInt8(dice.below(2) * 0x10), dice.byte()]
+        + noise(6 + dice.below(60))
     case 1:
       lastProtocol = 17
       return noise(8 + dice.below(400))

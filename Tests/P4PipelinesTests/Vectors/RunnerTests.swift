@@ -14,9 +14,10 @@ import Testing
   }
 
   @Test func whatIsExpectedPasses() throws {
-    for expectation in ["expect 0", "expect 0 00000000 0000000a", "expect 0 0000000* 000000**", "expect 0 00",
-      "expect 0 000000000000000a$", "expect 0 000"]
-    {
+    for expectation in [
+      "expect 0", "expect 0 00000000 0000000a", "expect 0 0000000* 000000**", "expect 0 00",
+      "expect 0 000000000000000a$", "expect 0 000",
+    ] {
       let report = try run("packet 0 00000000 ABCDEF01\n\(expectation)")
       #expect(report.passed, "\(expectation)\n\(report.summary)")
       #expect(report.packetsIn == 1 && report.packetsOut == 1 && report.checks == 1)
@@ -36,7 +37,8 @@ import Testing
 
   @Test func lengthsShow() throws {
     let packet = "packet 0 00000000 ABCDEF01\n"
-    #expect(try run(packet + "expect 0 00$").summary.hasPrefix("port 0, packet 1: differs at byte 1"))
+    #expect(
+      try run(packet + "expect 0 00$").summary.hasPrefix("port 0, packet 1: differs at byte 1"))
     #expect(try run(packet + "expect 0 000000000000000a00").summary.contains("at byte 8"))
   }
 

@@ -32,10 +32,12 @@ import Testing
 
   @Test func keysOfTheCLI() {
     #expect(ValueSyntax.key("7", for: key(.exact, 9)) == .exact(number(7)))
-    #expect(ValueSyntax.key("10.0.0.0/8", for: key(.lpm, 32)) == .lpm(number(0x0a00_0000), length: 8))
+    #expect(
+      ValueSyntax.key("10.0.0.0/8", for: key(.lpm, 32)) == .lpm(number(0x0a00_0000), length: 8))
     #expect(ValueSyntax.key("10.0.0.0", for: key(.lpm, 32)) == nil)
     #expect(
-      ValueSyntax.key("0xff&&&0x0f", for: key(.ternary, 8)) == .ternary(number(15), mask: number(15)))
+      ValueSyntax.key("0xff&&&0x0f", for: key(.ternary, 8))
+        == .ternary(number(15), mask: number(15)))
     #expect(ValueSyntax.key("0xff", for: key(.ternary, 8)) == nil)
     #expect(ValueSyntax.key("1->9", for: key(.range, 8)) == .range(number(1), number(9)))
     #expect(ValueSyntax.key("0&&&0", for: key(.optional, 8)) == .optional(nil))
@@ -48,7 +50,8 @@ import Testing
   /// As p4c's runner reads them: a ternary value compares the digits that it has.
   @Test func keysOfSTF() {
     #expect(
-      ValueSyntax.stfKey("0x**01", for: key(.ternary, 16)) == .ternary(number(1), mask: number(0xff)))
+      ValueSyntax.stfKey("0x**01", for: key(.ternary, 16))
+        == .ternary(number(1), mask: number(0xff)))
     #expect(
       ValueSyntax.stfKey("0x12", for: key(.ternary, 16))
         == .ternary(number(0x12), mask: number(0xff)))

@@ -22,7 +22,8 @@ enum VectorFiles {
   /// Programs that must load and survive.
   static let load = files(in: folder.appending(path: "load"), ending: ".json").map(ProgramFile.init)
   /// Our own.
-  static let own = files(in: repository.appending(path: "p4"), ending: ".json").map(ProgramFile.init)
+  static let own = files(in: repository.appending(path: "p4"), ending: ".json").map(
+    ProgramFile.init)
   static let all = stf + load + own
   static let packets = files(in: folder.appending(path: "packets"), ending: ".json").map(
     ProgramFile.init)
