@@ -2,6 +2,97 @@ import ArgumentParser
 
 struct P4Group: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "p4", abstract: "P4 programs: tests without a firmware.",
-    subcommands: [STF.self, Replay.self])
+    commandName: "p4", abstract: "P4 pipelines, and P4 programs without a firmware.",
+    discussion: """
+      Values are numbers (31, 0x1f) or addresses (10.0.0.1, fd77::1, 02:00:00:00:00:01). Keys are \
+      values or, by what the table matches, 10.0.0.0/8, 0x10&&&0xf0, 80..443 or *. Of several \
+      entries that match, the one with the smallest priority number wins.
+      """,
+    subcommands: [
+      List.self, Load.self, Verify.self, Unload.self, Info.self, Stats.self, TableVerbs.self,
+      CounterVerbs.self, MeterVerbs.self, RegisterVerbs.self, MemberVerbs.self, GroupVerbs.self,
+      MirrorVerbs.self, MulticastVerbs.self, ValueSetVerbs.self, Queue.self, Batch.self,
+      Digests.self, Logs.self, PacketIn.self, PacketOut.self, Trace.self, STF.self, Replay.self,
+    ])
+}
+
+/// Which pipeline is meant.
+struct PipelineOptions: ParsableArguments {
+  @Option(help: "The pipeline, when there are several.")
+  var pipeline: String?
+
+  /// Parameters of a call, with the pipeline among them.
+  func parameters(_ members: [JSONValue.Member?]) -> JSONValue {
+    let name = pipeline.map { JSONValue.Member(key: "pipeline", value: .string($0)) }
+    return .object(([name] + members).compactMap { $0 })
+  }
+}
+
+extension JSONValue.Member {
+  init(_ key: String, _ value: JSONValue) { self.init(key: key, value: value) }
+  init(_ key: String, _ text: String) { self.init(key: key, value: .string(text)) }
+  init(_ key: String, _ number: Int) { self.init(key: key, value: .number(String(number))) }
+
+  /// Nothing for nil.
+  static func optional(_ key: String, _ number: Int?) -> JSONValue.Member? {
+    number.map { JSONValue.Member(key, $0) }
+  }
+  static func optional(_ key: String, _ text: String?) -> JSONValue.Member? {
+    text.map { JSONValue.Member(key, $0) }
+  }
+}
+
+extension JSONValue {
+  /// A number as such, anything else as text: what the firmware reads as a value.
+  static func written(_ text: String) -> JSONValue {
+    Int(text) != nil ? .number(text) : .string(text)
+  }
+
+  /// `NAME=VALUE` words as the members of an object.
+  static func pairs(_ words: [String]) throws -> JSONValue {
+    var members: [Member] = []
+    for word in words {
+      guard let place = word.firstIndex(of: "="), place != word.startIndex else {
+        throw Failure.usage("'\(word)' is not NAME=VALUE")
+      }
+      members.append(
+        Member(String(word[..<place]), .written(String(word[word.index(after: place)...]))))
+    }
+    return .object(members)
+  }
+
+  /// Members as `name=value`, for a cell of a table.
+  var assignments: String {
+    members.isEmpty ? "-" : members.map { "\($0.key)=\($0.value.cell)" }.joined(separator: " ")
+  }
+
+  /// The last part of a name of a program: what is enough to say where it is unique.
+  static func short(_ name: String) -> String {
+    name.split(separator: ".").last.map(String.init) ?? name
+  }
+}
+
+/// A command that only asks for something to be done.
+protocol PipelineWrite: Query {
+  var place: PipelineOptions { get }
+  var method: String { get }
+  func parameters() throws -> [JSONValue.Member?]
+}
+
+extension PipelineWrite {
+  func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+    try firmware.call(method, place.parameters(parameters()))
+  }
+  /// What it gave back, as a new entry's number.
+  func table(of answer: JSONValue) -> String {
+    answer.members.isEmpty
+      ? "done" : answer.members.map { "\($0.key) \($0.value.cell)" }.joined(separator: ", ")
+  }
+}
+
+extension InputFile {
+  /// `-` stands for standard input.
+  static func text(of path: String) throws -> String {
+    String(decoding: try bytes(of: path == "-" ? "/dev/stdin" : path), as: UTF8.self)
+  }
 }

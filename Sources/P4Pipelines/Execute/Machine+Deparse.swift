@@ -13,7 +13,7 @@ extension Machine {
   }
 
   /// Where the bytes that no header holds start.
-  package mutating func payloadOffset(bank: Int, packet: Int) -> Int {
+  package func payloadOffset(bank: Int, packet: Int) -> Int {
     Self.payloadOffset(memory.bank(bank), checked(packet))
   }
 

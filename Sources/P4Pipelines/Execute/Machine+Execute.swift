@@ -185,5 +185,7 @@ extension Machine {
   }
 
   @inline(__always)
-  private mutating func stack(_ number: UInt32) -> StackImage { unsafe image.stacks.base[Int(number)] }
+  private mutating func stack(_ number: UInt32) -> StackImage {
+    unsafe image.stacks.base[Int(number)]
+  }
 }

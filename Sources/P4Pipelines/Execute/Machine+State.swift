@@ -43,7 +43,7 @@ extension Machine {
 
 extension Machine {
   @inline(__always)
-  package mutating func standard(_ field: StandardField, bank: Int, packet: Int) -> UInt64 {
+  package func standard(_ field: StandardField, bank: Int, packet: Int) -> UInt64 {
     Self.value(image.standard[field.rawValue], memory.bank(bank), checked(packet))
   }
 
@@ -67,7 +67,7 @@ extension Machine {
   }
 
   /// The packets of the bank whose parser ended with an error.
-  package mutating func parserErrors(bank: Int, _ mask: UInt64) -> UInt64 {
+  package func parserErrors(bank: Int, _ mask: UInt64) -> UInt64 {
     unsafe memory.bank(bank).failures.pointee & mask
   }
 

@@ -247,12 +247,12 @@ extension Machine {
   }
 
   /// Session, bytes to keep: see `RequestKind`.
-  package mutating func requestValue(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
+  package func requestValue(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
     Int(memory.bank(bank).requests.value(kind, checked(packet)))
   }
 
   /// Index in `P4Program.fieldLists` or `learnLists`; nil: the request names none.
-  package mutating func requestList(_ kind: RequestKind, bank: Int, packet: Int) -> Int? {
+  package func requestList(_ kind: RequestKind, bank: Int, packet: Int) -> Int? {
     let list = memory.bank(bank).requests.list(kind, checked(packet))
     return list < 0 ? nil : Int(list)
   }

@@ -197,8 +197,8 @@ struct StateTests {
       let state = PacketState(machine, bank: 0, packet: packet)
       let variable = state.masks[1] ? 3 + Int(state.lanes[8] / 8) : 0
       let length = variable + (state.masks[0] ? 6 : 0)
-      let reported = machine.headerLength(bank: 0, packet: packet)
-      #expect(reported == length)
+      let headerLength = machine.headerLength(bank: 0, packet: packet)
+      #expect(headerLength == length)
       bank.lane(15)[packet] = packet % 2 == 0 ? UInt64(length) : UInt64(length) + 1
       unsafe bank.counts[packet] = 100
       var bytes = [UInt8](repeating: 0xee, count: length + 1)

@@ -30,7 +30,8 @@ import Testing
       case .command(let command):
         let numbers = command.words.dropFirst().map { $0.text.decimal ?? -1 }
         switch command.words[0].text.string {
-        case "mirroring_add": reference.sessions[numbers[0]] = CloneSession(port: UInt16(numbers[1]))
+        case "mirroring_add":
+          reference.sessions[numbers[0]] = CloneSession(port: UInt16(numbers[1]))
         case "mc_mgrp_create": reference.groups[numbers[0]] = []
         case "mc_node_create": nodes.append(numbers.dropFirst().map { (numbers[0], $0) })
         case "mc_node_associate": reference.groups[numbers[0]]! += nodes[numbers[1]]
@@ -57,7 +58,8 @@ import Testing
     var matches = description.keys.map { ValueSyntax.anything(for: $0) }
     for key in keys {
       let place = try #require(names.key(key.name.text, of: table))
-      matches[place] = try #require(ValueSyntax.stfKey(key.value.text, for: description.keys[place]))
+      matches[place] = try #require(
+        ValueSyntax.stfKey(key.value.text, for: description.keys[place]))
     }
     let number = try #require(names.action(action.name.text, of: table))
     var arguments = names.program.actions[number].parameters.map { _ in WideInteger.zero }

@@ -26,7 +26,8 @@ extension ReferenceSwitch {
     }
     packet.data.removeFirst(cursor)
     var isWrong = false
-    for checksum in program.checksums where checksum.verify && packet.isValid[checksum.target.header] {
+    for checksum in program.checksums
+    where checksum.verify && packet.isValid[checksum.target.header] {
       if let condition = checksum.condition, try !truth(condition, packet) { continue }
       let value = try hash(program.calculations[checksum.calculation], packet)
       if WideInteger(value) != packet[checksum.target] { isWrong = true }

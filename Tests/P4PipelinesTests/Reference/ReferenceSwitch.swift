@@ -69,7 +69,11 @@ final class ReferenceSwitch {
     while !waiting.isEmpty || !toEgress.isEmpty {
       passes += 1
       if passes > Self.passesMax { throw Unspecified() }
-      if !toEgress.isEmpty { try egress(toEgress.removeFirst()) } else { try ingress(waiting.removeFirst()) }
+      if !toEgress.isEmpty {
+        try egress(toEgress.removeFirst())
+      } else {
+        try ingress(waiting.removeFirst())
+      }
     }
   }
 
@@ -287,7 +291,8 @@ final class ReferenceSwitch {
           if isTrie { rank = length }
         case .ternary(let value, let mask):
           matches = matches && value & mask == keys[index] & mask
-        case .range(let low, let high): matches = matches && low <= keys[index] && keys[index] <= high
+        case .range(let low, let high):
+          matches = matches && low <= keys[index] && keys[index] <= high
         case .optional(let value): matches = matches && (value ?? keys[index]) == keys[index]
         }
       }

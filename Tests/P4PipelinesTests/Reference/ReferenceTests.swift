@@ -54,7 +54,9 @@ import Testing
   private func sorted(_ ports: borrowing VirtualPorts) -> [(Int, [UInt8])] {
     var packets: [(Int, [UInt8])] = []
     for port in ports.logs.indices {
-      for index in 0..<ports.logs[port].count { packets.append((port, Array(ports.logs[port][index]))) }
+      for index in 0..<ports.logs[port].count {
+        packets.append((port, Array(ports.logs[port][index])))
+      }
     }
     return packets.sorted(by: Self.precedes)
   }
@@ -95,7 +97,8 @@ import Testing
         let keys = zip(table.keys, seen).map { match($0, $1, &dice) }
         let action = table.actions[dice.below(table.actions.count)]
         let arguments = program.actions[action].parameters.map {
-          WideInteger(dice.below(3) == 0 ? dice.next() : UInt64(dice.below(8))).truncated(to: $0.width)
+          WideInteger(dice.below(3) == 0 ? dice.next() : UInt64(dice.below(8))).truncated(
+            to: $0.width)
         }
         let batch = ControlBatch(virtual.names)
         try batch.addEntry(
@@ -126,8 +129,10 @@ import Testing
       return .ternary(value & wide, mask: wide)
     case .range:
       let low = value >> dice.below(4)
-      return .range(low, (value + WideInteger(dice.below(16))).truncated(to: key.width) < low
-        ? value : (value + WideInteger(dice.below(16))).truncated(to: key.width))
+      return .range(
+        low,
+        (value + WideInteger(dice.below(16))).truncated(to: key.width) < low
+          ? value : (value + WideInteger(dice.below(16))).truncated(to: key.width))
     case .optional: return .optional(dice.below(3) == 0 ? nil : value)
     }
   }
@@ -142,7 +147,8 @@ import Testing
         "register \(reference.program.registers[index].name.string)")
     }
     var counters = outcome.counters.makeIterator()
-    for (index, counter) in reference.program.counters.enumerated() where counter.directTable == nil {
+    for (index, counter) in reference.program.counters.enumerated() where counter.directTable == nil
+    {
       let values = counters.next() ?? []
       #expect(
         values == Array(reference.counters[index].prefix(values.count)),
