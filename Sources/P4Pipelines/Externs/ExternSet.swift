@@ -1,3 +1,5 @@
+import DPUCore
+
 // Lanes are read and written through raw pointers: these calls are the inner loops of the packet
 // path, and the machine that calls them owns the lanes for its whole life. Cells are addressed
 // without a further check once an index is below the size of its array.
@@ -15,7 +17,7 @@ package struct ExternSet: ~Copyable {
   private var meterShapes: RawArray<Shape>
   private var meters: RawArray<MeterCell>
   private var hashes: HashFunctions
-  private var randomState: UInt64
+  private var randomSource: SplitMix64
   package private(set) var ignoredIndices: UInt64 = 0
 
   /// Where an array lies among the cells of its kind.
@@ -73,7 +75,7 @@ package struct ExternSet: ~Copyable {
     meters = RawArray(zeroes: cells)
 
     hashes = HashFunctions(program, seed: ~seed)
-    randomState = seed
+    randomSource = SplitMix64(seed: seed)
   }
 }
 
@@ -194,7 +196,7 @@ extension ExternSet {
       rest &= rest &- 1
       let first = unsafe low[packet]
       let last = unsafe high[packet]
-      let draw = RandomSource.next(&randomState)
+      let draw = randomSource.next()
       if last <= first {
         unsafe target[packet] = first
         continue

@@ -1,3 +1,5 @@
+import DPUCore
+
 // The bytes to hash come as a raw pointer and a count that the caller answers for; tables are found
 // by offsets that this type assigned.
 
@@ -194,7 +196,10 @@ struct HashFunctions: ~Copyable {
 
   /// The program says that any value will do. Moves on behind the borrow, which has one thread.
   private func nextRandom() -> UInt64 {
-    unsafe RandomSource.next(&generator.base[0])
+    var random = unsafe SplitMix64(seed: generator.base[0])
+    let value = random.next()
+    unsafe generator.base[0] = random.state
+    return value
   }
 
   private func toeplitz(
@@ -254,17 +259,5 @@ struct HashFunctions: ~Copyable {
       for byte in key[(4 * word)..<(4 * word + 4)] { value = value << 8 | UInt32(byte) }
       keys[functions[number].offset + word] = value
     }
-  }
-}
-
-/// The generator of all that a program calls random: SplitMix64, made for speed, not for secrets.
-enum RandomSource {
-  @inline(__always)
-  static func next(_ state: inout UInt64) -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

@@ -1,3 +1,5 @@
+import DPUCore
+
 // Keys are hashed through raw pointers: this is a third of the cost of an exact lookup.
 
 /// The keyed hash of all tables: one 64 by 64 bit multiplication for each word of the key, both
@@ -9,19 +11,10 @@ struct TableHash: BitwiseCopyable {
   private let factor: UInt64
 
   init(secret: UInt64) {
-    var generator = secret
-    start = Self.scramble(&generator)
+    var generator = SplitMix64(seed: secret)
+    start = generator.next()
     // Odd, and with ones in both halves.
-    factor = Self.scramble(&generator) | 0x8000_0001_0000_0001
-  }
-
-  /// SplitMix64.
-  private static func scramble(_ state: inout UInt64) -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
+    factor = generator.next() | 0x8000_0001_0000_0001
   }
 
   @inline(__always)

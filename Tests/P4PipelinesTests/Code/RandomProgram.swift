@@ -6,7 +6,7 @@ import DPUCore
 /// Only what BMv2 defines: distances and divisors are natural and small.
 struct RandomProgram {
   private(set) var program = P4Program()
-  private var dice: SplitMix
+  private var dice: SplitMix64
   private var parameters: [Int] = []
 
   static let metadata = 1
@@ -17,7 +17,7 @@ struct RandomProgram {
   private static let widths = [4, 12, 7, 9, 32, 48, 64, 57, 7, 100, 28, 128, 1, 3, 63, 13]
 
   init(seed: UInt64) {
-    dice = SplitMix(state: seed)
+    dice = SplitMix64(seed: seed)
     addHeaders()
     addParser()
     program.registers = [

@@ -85,7 +85,7 @@ struct ControlTests {
   func region(conflictLane: UInt32) {
     let small = adder(conflictLane: conflictLane)
     var machine = small.machine()
-    var dice = Dice(4)
+    var dice = SplitMix64(seed: 4)
     var cells = [UInt64](repeating: 0, count: 8)
     for mask in someMasks {
       for packet in 0..<64 {

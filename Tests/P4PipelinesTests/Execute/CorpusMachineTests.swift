@@ -1,3 +1,4 @@
+import DPUCore
 import Testing
 
 @testable import P4Pipelines
@@ -18,7 +19,7 @@ struct CorpusMachineTests {
   }
 
   /// Packets that get some way through a parser: Ethernet types and protocols that programs like.
-  private static func packet(_ dice: inout Dice) -> [UInt8] {
+  private static func packet(_ dice: inout SplitMix64) -> [UInt8] {
     var bytes = (0..<Int(dice.next() % 140)).map { _ in
       dice.next() % 3 == 0 ? 0 : UInt8(truncatingIfNeeded: dice.next())
     }
@@ -109,7 +110,7 @@ struct CorpusMachineTests {
     // A register of both controls: here a whole batch passes ingress before the first reaches egress.
     let shared = registers(code, code.ingress).intersection(registers(code, code.egress))
     if !shared.isEmpty { return }
-    var dice = Dice(UInt64(path.utf8.count))
+    var dice = SplitMix64(seed: UInt64(path.utf8.count))
     let packets = (0..<150).map { _ in Self.packet(&dice) }
     let single = try Self.fates(code, program, packets, batch: 1, bank: 0)
     #expect(try Self.fates(code, program, packets, batch: 64, bank: 0) == single)

@@ -24,7 +24,7 @@ private func setBits(_ bytes: inout [UInt8], _ range: Range<Int>, _ value: WideI
 struct HeaderTests {
   @Test("Fields of any width and place")
   func fields() {
-    var dice = Dice(3)
+    var dice = SplitMix64(seed: 3)
     for _ in 0..<12 {
       let width = Int(dice.next() % 57) + 1
       let start = 8 * 20 + Int(dice.next() % 8)
@@ -154,7 +154,7 @@ struct HeaderTests {
 
   @Test("Bits are copied, not touched beside")
   func bitCopies() {
-    var dice = Dice(9)
+    var dice = SplitMix64(seed: 9)
     for _ in 0..<200 {
       let width = Int(dice.next() % 64) + 1
       let end = 80 + Int(dice.next() % 100) + width
@@ -198,7 +198,7 @@ struct HeaderTests {
 struct WholeHeaderTests {
   /// Headers 0 and 1 of 6 bytes, 2 and 3 of 7 with a varbit of up to 4 bytes after the first; lanes
   /// 8 and 9 hold its length, lane 10 the packet's.
-  private func machine(_ op: Instruction, _ dice: inout Dice) -> Machine {
+  private func machine(_ op: Instruction, _ dice: inout SplitMix64) -> Machine {
     var small = SmallProgram()
     small.header(6)
     small.header(6)
@@ -217,7 +217,7 @@ struct WholeHeaderTests {
   }
 
   private func check(_ op: Instruction, _ model: (inout PacketState) -> Void) -> Bool {
-    var dice = Dice(17)
+    var dice = SplitMix64(seed: 17)
     for mask in someMasks {
       var machine = machine(op, &dice)
       var expected: [PacketState] = []
@@ -339,7 +339,7 @@ struct WholeHeaderTests {
       small.block([Instruction(opcode, a: 0, b: count), Instruction(.finish)])
       small.section(\.ingress)
       var machine = small.machine()
-      var dice = Dice(5)
+      var dice = SplitMix64(seed: 5)
       machine.scramble(&dice)
       for packet in 0..<64 { machine.setLane(5, bank: 0, packet: packet, to: dice.next() % 5) }
       let before = (0..<64).map { machine.lanes(bank: 0, packet: $0) }

@@ -74,17 +74,7 @@ struct SmallProgram {
 /// Masks that take the different ways through the packet loops.
 let someMasks: [UInt64] = [~0, 1, 0x1f, 1 << 63, 0x8000_0000_0000_0001, 0xaaaa_5555_0f0f_3c01]
 
-/// Numbers from a seed.
-struct Dice: RandomNumberGenerator {
-  var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ mixed >> 31
-  }
+extension SplitMix64 {
   /// A number as programs meet them: often small, often at an edge.
   mutating func value() -> UInt64 {
     switch next() % 8 {
@@ -100,7 +90,7 @@ struct Dice: RandomNumberGenerator {
 
 extension Machine {
   /// Fills lanes, masks, header bytes and wide slots of both banks with numbers.
-  mutating func scramble(_ dice: inout Dice) {
+  mutating func scramble(_ dice: inout SplitMix64) {
     for number in 0..<2 {
       let bank = memory.bank(number)
       for packet in 0..<64 {
@@ -167,7 +157,7 @@ func check(
   _ op: Instruction, lanes: Int = 16, limbs: Int = 0, slots: Int = 0, seed: UInt64 = 1,
   _ model: (inout PacketState) -> Void
 ) -> Bool {
-  var dice = Dice(seed)
+  var dice = SplitMix64(seed: seed)
   let small = SmallProgram.line([op], lanes: lanes, limbs: limbs, slots: slots)
   var machine = small.machine()
   for (turn, mask) in someMasks.enumerated() {

@@ -45,7 +45,7 @@ struct StateTests {
 
   private func machine() -> Machine {
     var machine = program().machine()
-    var dice = Dice(21)
+    var dice = SplitMix64(seed: 21)
     machine.scramble(&dice)
     for number in 0..<2 {
       for packet in 0..<64 {

@@ -89,7 +89,7 @@ import Testing
     let scout = ReferenceSwitch(program)
     var packets = RandomPackets(seed: seed &+ 1)
     for _ in 0..<40 { _ = try? scout.inject(packets.next(), port: packets.port()) }
-    var dice = SplitMix(state: seed &+ 2)
+    var dice = SplitMix64(seed: seed &+ 2)
     for (index, table) in program.tables.enumerated()
     where !table.keys.isEmpty && table.storage == .direct && !table.areEntriesConstant {
       for priority in 1...8 {
@@ -115,7 +115,7 @@ import Testing
   }
 
   private func match(
-    _ key: P4Program.TableKey, _ value: WideInteger, _ dice: inout SplitMix
+    _ key: P4Program.TableKey, _ value: WideInteger, _ dice: inout SplitMix64
   ) -> P4Program.KeyMatch {
     switch key.kind {
     case .exact: return .exact(value)
@@ -156,5 +156,3 @@ import Testing
     }
   }
 }
-
-extension SplitMix: RandomNumberGenerator {}

@@ -1,8 +1,10 @@
+import DPUCore
+
 /// Packets from a seed: noise, and Ethernet with something plausible inside, mutated.
 struct RandomPackets {
-  private var dice: SplitMix
+  private var dice: SplitMix64
 
-  init(seed: UInt64) { dice = SplitMix(state: seed) }
+  init(seed: UInt64) { dice = SplitMix64(seed: seed) }
 
   mutating func next() -> [UInt8] {
     switch dice.below(8) {
@@ -90,17 +92,7 @@ struct RandomPackets {
   }
 }
 
-struct SplitMix {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-
+extension SplitMix64 {
   mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
   mutating func byte() -> UInt8 { UInt8(truncatingIfNeeded: next()) }
 }

@@ -126,7 +126,7 @@ import Testing
     for file in VectorFiles.stf {
       if let text = try? VectorFiles.text(file.test) { seeds.append(text.bytes) }
     }
-    var dice = SplitMix(state: 3)
+    var dice = SplitMix64(seed: 3)
     for _ in 0..<3_000 {
       var bytes = seeds[dice.below(seeds.count)]
       for _ in 0..<1 + dice.below(6) where !bytes.isEmpty {
