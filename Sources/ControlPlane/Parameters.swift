@@ -1,8 +1,31 @@
 import DPUCore
 import JSONText
 
+/// The parameters of some methods, by name.
+protocol NamedParameter: CaseIterable where AllCases == [Self] {
+  var name: StaticString { get }
+}
+
+extension JSONField.Member {
+  /// The parameter that this member of a request gives to `method`, which takes only some.
+  func parameter<Parameter: NamedParameter>(
+    of method: StaticString, where takes: (Parameter) -> Bool
+  ) throws(JSONField.Problem) -> Parameter {
+    var known = Text()
+    for parameter in Parameter.allCases where takes(parameter) {
+      if key == Text(stringLiteral: parameter.name) { return parameter }
+      if !known.isEmpty { known.append(", " as StaticString) }
+      known.append(parameter.name)
+    }
+    throw JSONField.Problem(
+      path: field.path, atKey: true,
+      message: known.isEmpty
+        ? "\(method) takes no parameters" : "unknown parameter; known are \(known)")
+  }
+}
+
 /// A named parameter; it means the same in every method that takes it.
-package enum Parameter: CaseIterable, Sendable {
+package enum Parameter: NamedParameter, Sendable {
   case offset, limit, topic, client
 
   package var name: StaticString {
@@ -28,7 +51,7 @@ struct Parameters {
     do throws(JSONField.Problem) {
       var given: [Parameter] = []
       for member in try Self.members(field) {
-        let parameter = try Self.parameter(member, of: method)
+        let parameter: Parameter = try member.parameter(of: method.name, where: method.takes)
         given.append(parameter)
         switch parameter {
         case .offset: offset = try member.field.integer(0...Int(Int32.max))
@@ -49,23 +72,8 @@ struct Parameters {
   }
 
   /// Parameters go by name; an empty array says as well that there are none.
-  private static func members(_ field: JSONField?) throws(JSONField.Problem) -> [JSONField.Member] {
+  static func members(_ field: JSONField?) throws(JSONField.Problem) -> [JSONField.Member] {
     guard let field, field.node.kind != .array || field.node.count > 0 else { return [] }
     return try field.members()
-  }
-
-  private static func parameter(
-    _ member: JSONField.Member, of method: Method
-  ) throws(JSONField.Problem) -> Parameter {
-    var known = Text()
-    for parameter in Parameter.allCases where method.takes(parameter) {
-      if member.key == Text(stringLiteral: parameter.name) { return parameter }
-      if !known.isEmpty { known.append(", " as StaticString) }
-      known.append(parameter.name)
-    }
-    throw JSONField.Problem(
-      path: member.field.path, atKey: true,
-      message: known.isEmpty
-        ? "\(method.name) takes no parameters" : "unknown parameter; known are \(known)")
   }
 }

@@ -17,10 +17,10 @@ package struct PipelineCall {
     self.method = method
     path = field?.path ?? JSONPath()
     do throws(JSONField.Problem) {
-      if let field, field.node.kind != .array || field.node.count > 0 {
-        for member in try field.members() where member.key != except {
-          given.append((try Self.parameter(member, of: method), member.field))
-        }
+      for member in try Parameters.members(field) where member.key != except {
+        let parameter: PipelineParameter = try member.parameter(
+          of: method.name, where: method.takes)
+        given.append((parameter, member.field))
       }
       for parameter in PipelineParameter.allCases
       where method.takes(parameter) && method.requires(parameter) && self[parameter] == nil {
@@ -38,20 +38,5 @@ package struct PipelineCall {
 
   package func missing(_ parameter: PipelineParameter) -> JSONField.Problem {
     JSONField.Problem(path: path, message: "has no parameter \"\(parameter.name)\"")
-  }
-
-  private static func parameter(
-    _ member: JSONField.Member, of method: PipelineMethod
-  ) throws(JSONField.Problem) -> PipelineParameter {
-    var known = Text()
-    for parameter in PipelineParameter.allCases where method.takes(parameter) {
-      if member.key == Text(stringLiteral: parameter.name) { return parameter }
-      if !known.isEmpty { known.append(", " as StaticString) }
-      known.append(parameter.name)
-    }
-    throw JSONField.Problem(
-      path: member.field.path, atKey: true,
-      message: known.isEmpty
-        ? "\(method.name) takes no parameters" : "unknown parameter; known are \(known)")
   }
 }

@@ -1,5 +1,5 @@
 /// A named parameter of the methods for pipelines; it means the same wherever it is taken.
-package enum PipelineParameter: CaseIterable, Sendable {
+package enum PipelineParameter: NamedParameter, Sendable {
   case pipeline, program, path, ports, keep, writes, atomic, packet, packets
   case table, keys, entry, priority, action, arguments, member, group, timeoutMilliseconds
   case profile, counter, meter, register, index, count, value, bytes
