@@ -490,7 +490,7 @@ extension P4Program {
 // MARK: Tables and control flow
 
 extension P4Program {
-  package enum MatchKind: Sendable, Equatable {
+  package enum MatchKind: CaseIterable, Sendable, Equatable {
     case exact, lpm, ternary, range, optional
     /// A header's validity as key (`valid`).
     case valid

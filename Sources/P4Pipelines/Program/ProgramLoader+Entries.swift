@@ -44,7 +44,7 @@ extension ProgramLoader {
   ) throws(ProgramProblem) -> P4Program.KeyMatch {
     let object = try node.object()
     let kindNode = try object.required("match_type")
-    let kind = try kindNode.word(MatchName.self, "match type").kind
+    let kind = try kindNode.word(P4Program.MatchKind.self, "match type")
     // A key that may be left out is written as a mask of all or nothing.
     guard kind == key.kind || key.kind == .optional && kind == .ternary else {
       throw kindNode.problem("must be the match type of the table's key \(quoted(key.name))")

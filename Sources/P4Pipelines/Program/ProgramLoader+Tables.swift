@@ -3,10 +3,8 @@ import JSONText
 
 // Tables: keys, actions, storage, default and constant entries.
 
-enum MatchName: ClosedWord {
-  case exact, lpm, ternary, range, optional, valid
-
-  var word: StaticString {
+extension P4Program.MatchKind: ClosedWord {
+  package var word: StaticString {
     switch self {
     case .exact: "exact"
     case .lpm: "lpm"
@@ -14,17 +12,6 @@ enum MatchName: ClosedWord {
     case .range: "range"
     case .optional: "optional"
     case .valid: "valid"
-    }
-  }
-
-  var kind: P4Program.MatchKind {
-    switch self {
-    case .exact: .exact
-    case .lpm: .lpm
-    case .ternary: .ternary
-    case .range: .range
-    case .optional: .optional
-    case .valid: .valid
     }
   }
 }
@@ -135,7 +122,7 @@ extension ProgramLoader {
       }
     }
     let kindNode = try object.required("match_type")
-    let name = try kindNode.word(MatchName.self, "match type")
+    let name = try kindNode.word(P4Program.MatchKind.self, "match type")
     switch (name, kind) {
     case (.exact, .exact), (.lpm, .lpm), (.range, .range), (.ternary, .ternary): table.kind = kind
     case (.ternary, .exact), (.ternary, .lpm): table.kind = .ternary
@@ -150,7 +137,7 @@ extension ProgramLoader {
 
   private mutating func tableKey(_ node: ProgramNode) throws(ProgramProblem) -> P4Program.TableKey {
     let object = try node.object()
-    let kind = try object.required("match_type").word(MatchName.self, "match type")
+    let kind = try object.required("match_type").word(P4Program.MatchKind.self, "match type")
     let target = try object.required("target")
     let value: P4Program.Expression
     let width: Int
@@ -179,7 +166,7 @@ extension ProgramLoader {
     if let given = object.present("name") { name = try given.name() }
     let mask = try object.present("mask")?.number(width: (width + 7) / 8 * 8)
     return P4Program.TableKey(
-      name: name, kind: kind.kind, value: value, width: width,
+      name: name, kind: kind, value: value, width: width,
       mask: mask?.truncated(to: width))
   }
 

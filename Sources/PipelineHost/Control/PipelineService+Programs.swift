@@ -231,7 +231,7 @@ extension PipelineService {
     json.array("keys", table.keys) { json, key in
       json.beginObject()
       json.member("name", text: key.name)
-      json.member("match", string: key.kind.name)
+      json.member("match", string: key.kind.word)
       json.member("width", key.width)
       json.endObject()
     }

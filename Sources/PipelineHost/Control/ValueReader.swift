@@ -159,7 +159,7 @@ enum ValueReader {
     _ value: WideInteger, _ mask: WideInteger, _ key: P4Program.TableKey, _ field: JSONField
   ) throws(JSONField.Problem) -> P4Program.KeyMatch {
     guard key.kind == .ternary else {
-      throw field.problem("\(key.name) is matched \(key.kind.name) and takes no mask")
+      throw field.problem("\(key.name) is matched \(key.kind.word) and takes no mask")
     }
     return .ternary(value & mask, mask: mask)
   }
@@ -168,7 +168,7 @@ enum ValueReader {
     _ low: WideInteger, _ high: WideInteger, _ key: P4Program.TableKey, _ field: JSONField
   ) throws(JSONField.Problem) -> P4Program.KeyMatch {
     guard key.kind == .range else {
-      throw field.problem("\(key.name) is matched \(key.kind.name) and takes no range")
+      throw field.problem("\(key.name) is matched \(key.kind.word) and takes no range")
     }
     guard low == high || low < high else { throw field.problem("the range is empty") }
     return .range(low, high)
@@ -184,7 +184,7 @@ enum ValueReader {
     switch key.kind {
     case .lpm: return .lpm(value & mask, length: length)
     case .ternary: return .ternary(value & mask, mask: mask)
-    default: throw field.problem("\(key.name) is matched \(key.kind.name) and takes no prefix")
+    default: throw field.problem("\(key.name) is matched \(key.kind.word) and takes no prefix")
     }
   }
 
@@ -200,18 +200,5 @@ enum ValueReader {
       )
     }
     return nil
-  }
-}
-
-extension P4Program.MatchKind {
-  var name: StaticString {
-    switch self {
-    case .exact: "exact"
-    case .lpm: "lpm"
-    case .ternary: "ternary"
-    case .range: "range"
-    case .optional: "optional"
-    case .valid: "valid"
-    }
   }
 }
