@@ -4,9 +4,8 @@ import DPUCore
 ///
 /// Raw addresses, because the machine reads and writes them as such; every access is
 /// `address(of:)` of a record that the owner of the area has taken.
-@safe @usableFromInline
-package struct RecordArea: ~Copyable {
-  @usableFromInline let base: UnsafeMutableRawPointer
+struct RecordArea: ~Copyable {
+  private let bytes: FixedArray<UInt8>
   private let stride: Int
   let count: Int
 
@@ -15,17 +14,13 @@ package struct RecordArea: ~Copyable {
     // Records start on cache lines of their own once they are that long.
     stride = bytes >= 64 ? (bytes + 63) / 64 * 64 : max(8, (bytes + 7) / 8 * 8)
     self.count = count
-    unsafe base = .allocate(byteCount: stride * count, alignment: 64)
-    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: stride * count)
+    self.bytes = FixedArray(repeating: 0, count: stride * count)
   }
-
-  // Inlinable: Embedded Swift must see it in every module that owns a switch.
-  @inlinable deinit { unsafe base.deallocate() }
 
   @inline(__always)
   func address(of record: Int) -> UInt {
     precondition(record >= 0 && record < count)
-    return unsafe UInt(bitPattern: base) &+ UInt(record &* stride)
+    return bytes.hostAddress &+ UInt(record &* stride)
   }
 }
 
