@@ -14,31 +14,43 @@ extension PipelineService {
 
   func takeDigests(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     let target = try loaded(call)
-    var left = try limit(call)
     let program = target.program.program
-    json.key("digests")
+    try drain(
+      "digests", target.pipeline.slot, call, to: &json, { .digests(slot: $0, limit: $1) },
+      { (exchange: borrowing PipelineExchange, core: Int) in
+        // Taken out of the answer and written down at once: the texts are finished here.
+        var rows: [JSONWriter] = []
+        var start = 0
+        for place in 0..<exchange.count {
+          guard let header = exchange.digests[place] else { break }
+          let bytes = exchange.bytes.bytes(start..<start + header.byteCount)
+          start += header.byteCount
+          var row = JSONWriter()
+          Self.write(header, bytes, program, core: core, to: &row)
+          rows.append(row)
+        }
+        return rows
+      })
+  }
+
+  /// Takes records of one kind out of the workers, one after the other, until the call's limit is
+  /// reached, and writes them as an array. `rows` makes a text of each record of an answer.
+  private func drain(
+    _ key: StaticString, _ slot: Int, _ call: PipelineCall, to json: inout JSONWriter,
+    _ question: (_ slot: Int, _ limit: Int) -> PipelineQuestion,
+    _ rows: (borrowing PipelineExchange, _ core: Int) -> [JSONWriter]
+  ) throws(RPCError) {
+    var left = try limit(call)
+    json.key(key)
     json.beginArray()
     for worker in 0..<workers.count {
+      let core = workers.core(worker)
       while left > 0 {
-        let slot = target.pipeline.slot
         let wanted = min(left, PipelineLimits.recordsPerAnswer)
-        let core = workers.core(worker)
-        // Taken out of the answer and written down at once: the text is finished in the closure.
-        var rows = JSONWriter()
-        let count = try ask(worker, { $0.question = .digests(slot: slot, limit: wanted) }) {
-          exchange in
-          var start = 0
-          for place in 0..<exchange.count {
-            guard let header = exchange.digests[place] else { break }
-            let bytes = exchange.bytes.bytes(start..<start + header.byteCount)
-            start += header.byteCount
-            Self.write(header, bytes, program, core: core, to: &rows)
-          }
-          return exchange.count
-        }
-        if count > 0 { json.value(finished: rows) }
-        left -= count
-        if count < wanted { break }
+        let taken = try ask(worker, { $0.question = question(slot, wanted) }) { rows($0, core) }
+        for row in taken { json.value(finished: row) }
+        left -= taken.count
+        if taken.count < wanted { break }
       }
     }
     json.endArray()
@@ -71,54 +83,36 @@ extension PipelineService {
 
   func takeTimeouts(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     let target = try loaded(call)
-    var left = try limit(call)
     let tables = target.program.program.tables
-    json.key("timeouts")
-    json.beginArray()
-    for worker in 0..<workers.count {
-      while left > 0 {
-        let slot = target.pipeline.slot
-        let wanted = min(left, PipelineLimits.recordsPerAnswer)
-        let records = try ask(worker, { $0.question = .idle(slot: slot, limit: wanted) }) {
-          exchange in (0..<exchange.count).compactMap { exchange.idle[$0] }
+    try drain(
+      "timeouts", target.pipeline.slot, call, to: &json, { .idle(slot: $0, limit: $1) },
+      { (exchange: borrowing PipelineExchange, core: Int) in
+        (0..<exchange.count).compactMap { exchange.idle[$0] }.map { record in
+          var row = JSONWriter()
+          row.beginObject()
+          row.member("table", text: tables[record.table].name)
+          row.member("entry", record.handle)
+          row.member("core", core)
+          row.endObject()
+          return row
         }
-        for record in records {
-          json.beginObject()
-          json.member("table", text: tables[record.table].name)
-          json.member("entry", record.handle)
-          json.member("core", workers.core(worker))
-          json.endObject()
-        }
-        left -= records.count
-        if records.count < wanted { break }
-      }
-    }
-    json.endArray()
+      })
   }
 
   func takeLogs(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     let target = try loaded(call)
-    var left = try limit(call)
-    json.key("logs")
-    json.beginArray()
-    for worker in 0..<workers.count {
-      while left > 0 {
-        let slot = target.pipeline.slot
-        let wanted = min(left, PipelineLimits.recordsPerAnswer)
-        let records = try ask(worker, { $0.question = .logs(slot: slot, limit: wanted) }) {
-          exchange in (0..<exchange.count).compactMap { exchange.logs[$0] }
+    try drain(
+      "logs", target.pipeline.slot, call, to: &json, { .logs(slot: $0, limit: $1) },
+      { (exchange: borrowing PipelineExchange, core: Int) in
+        (0..<exchange.count).compactMap { exchange.logs[$0] }.map { record in
+          var row = JSONWriter()
+          row.beginObject()
+          row.member("core", core)
+          row.member("text", text: target.program.code.text(of: record))
+          row.endObject()
+          return row
         }
-        for record in records {
-          json.beginObject()
-          json.member("core", workers.core(worker))
-          json.member("text", text: target.program.code.text(of: record))
-          json.endObject()
-        }
-        left -= records.count
-        if records.count < wanted { break }
-      }
-    }
-    json.endArray()
+      })
   }
 
   // MARK: Packets
