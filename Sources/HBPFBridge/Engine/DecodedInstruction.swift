@@ -54,6 +54,15 @@ struct DecodedInstruction: BitwiseCopyable, Sendable {
     self.offset = offset
     self.immediate = immediate
   }
+
+  /// What a memory access goes to when its register holds `base`.
+  @inline(__always)
+  func address(from base: UInt64) -> UInt64 { base &+ UInt64(bitPattern: Int64(offset)) }
+
+  /// The end of a run at this instruction.
+  func fault(_ kind: RuntimeFault.Kind) -> Outcome {
+    .fault(RuntimeFault(kind, instruction: Int(slot)))
+  }
 }
 
 /// Turns a well-formed program into the interpreter's form.

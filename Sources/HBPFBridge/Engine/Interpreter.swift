@@ -4,9 +4,7 @@ import DPUCore
 /// the compiled form and the core in gateware are held against.
 ///
 /// One per core; nothing is allocated after `init`.
-@safe
 package struct Interpreter: ~Copyable {
-  private let registers: RegisterFile
   private var stack: FixedArray<UInt8>
   private var frames: FixedArray<Frame>
 
@@ -20,16 +18,28 @@ package struct Interpreter: ~Copyable {
     var r10: UInt64 = 0
   }
 
+  /// Where a program stands.
+  private struct Path {
+    var next = 0
+    /// Taken jumps and calls that are still allowed.
+    var jumpsLeft: Int
+
+    /// To where `instruction` goes; false when that is one jump too many.
+    @inline(__always)
+    mutating func jump(_ instruction: DecodedInstruction) -> Bool {
+      jumpsLeft &-= 1
+      next = Int(instruction.offset)
+      return jumpsLeft >= 0
+    }
+  }
+
   /// Where the stacks of all nested functions lie for the program: the outermost at the top.
   package static let stackStart: UInt64 = 0x7fff_0000_0000
 
   package init() {
-    registers = RegisterFile()
     stack = FixedArray(repeating: 0, count: HBPFLimits.stackBytes * HBPFLimits.callDepth)
     frames = FixedArray(repeating: Frame(), count: HBPFLimits.callDepth)
   }
-
-  deinit { registers.free() }
 
   /// Runs `program` with `r1` to `r5` as given and everything else zero. `jumpsMax` bounds the
   /// taken jumps and calls, hence the time. `memory` gets the stack as one more region.
@@ -45,8 +55,7 @@ package struct Interpreter: ~Copyable {
     memory.add(
       MemoryRegion(
         start: Self.stackStart, count: stackBytes, host: stack.hostAddress, isWritable: true))
-    let r = registers
-    r.clear()
+    var r = RegisterFile()
     r[1] = r1
     r[2] = r2
     r[3] = r3
@@ -54,11 +63,10 @@ package struct Interpreter: ~Copyable {
     r[5] = r5
     r[10] = Self.stackStart + UInt64(stackBytes)
     var depth = 1
-    var budget = jumpsMax
-    var next = 0
+    var path = Path(jumpsLeft: jumpsMax)
     while true {
-      let i = program.instruction(next)
-      next &+= 1
+      let i = program.instruction(path.next)
+      path.next &+= 1
       let d = i.destination
       let s = i.source
       switch i.operation {
@@ -205,604 +213,319 @@ package struct Interpreter: ~Copyable {
       case .nothing:
         break
       case .load8:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: UInt8.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(HostBytes.load(host, as: UInt8.self))
+        r[d] = UInt64(value)
       case .load16:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: UInt16.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(HostBytes.load(host, as: UInt16.self))
+        r[d] = UInt64(value)
       case .load32:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: UInt32.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(HostBytes.load(host, as: UInt32.self))
+        r[d] = UInt64(value)
       case .load64:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: UInt64.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(HostBytes.load(host, as: UInt64.self))
+        r[d] = UInt64(value)
       case .load8S:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: Int8.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int8.self)))
+        r[d] = UInt64(bitPattern: Int64(value))
       case .load16S:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: Int16.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int16.self)))
+        r[d] = UInt64(bitPattern: Int64(value))
       case .load32S:
-        guard
-          let host = memory.find(
-            r[s] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: false)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let value = memory.load(i.address(from: r[s]), as: Int32.self) else {
+          return i.fault(.outOfBounds)
         }
-        r[d] = UInt64(bitPattern: Int64(HostBytes.load(host, as: Int32.self)))
+        r[d] = UInt64(bitPattern: Int64(value))
       case .store8I:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.store(UInt8(truncatingIfNeeded: i.immediate), at: i.address(from: r[d])) else {
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt8(truncatingIfNeeded: i.immediate), at: host)
       case .store16I:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true)
+        guard memory.store(UInt16(truncatingIfNeeded: i.immediate), at: i.address(from: r[d]))
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt16(truncatingIfNeeded: i.immediate), at: host)
       case .store32I:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        guard memory.store(UInt32(truncatingIfNeeded: i.immediate), at: i.address(from: r[d]))
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt32(truncatingIfNeeded: i.immediate), at: host)
       case .store64I:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
+        guard memory.store(UInt64(truncatingIfNeeded: i.immediate), at: i.address(from: r[d]))
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt64(truncatingIfNeeded: i.immediate), at: host)
       case .store8R:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 1, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.store(UInt8(truncatingIfNeeded: r[s]), at: i.address(from: r[d])) else {
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt8(truncatingIfNeeded: r[s]), at: host)
       case .store16R:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 2, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.store(UInt16(truncatingIfNeeded: r[s]), at: i.address(from: r[d])) else {
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt16(truncatingIfNeeded: r[s]), at: host)
       case .store32R:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.store(UInt32(truncatingIfNeeded: r[s]), at: i.address(from: r[d])) else {
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt32(truncatingIfNeeded: r[s]), at: host)
       case .store64R:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.store(UInt64(truncatingIfNeeded: r[s]), at: i.address(from: r[d])) else {
+          return i.fault(.outOfBounds)
         }
-        HostBytes.store(UInt64(truncatingIfNeeded: r[s]), at: host)
       case .atomicAdd32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        guard memory.update(i.address(from: r[d]), as: UInt32.self, { $0 &+ r.low(s) }) != nil
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old &+ operand, at: host)
       case .atomicFetchAdd32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        guard let old = memory.update(i.address(from: r[d]), as: UInt32.self, { $0 &+ r.low(s) })
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old &+ operand, at: host)
         r[s] = UInt64(old)
       case .atomicOr32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt32.self, { $0 | r.low(s) }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old | operand, at: host)
       case .atomicFetchOr32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        guard let old = memory.update(i.address(from: r[d]), as: UInt32.self, { $0 | r.low(s) })
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old | operand, at: host)
         r[s] = UInt64(old)
       case .atomicAnd32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt32.self, { $0 & r.low(s) }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old & operand, at: host)
       case .atomicFetchAnd32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        guard let old = memory.update(i.address(from: r[d]), as: UInt32.self, { $0 & r.low(s) })
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old & operand, at: host)
         r[s] = UInt64(old)
       case .atomicXor32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt32.self, { $0 ^ r.low(s) }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old ^ operand, at: host)
       case .atomicFetchXor32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
+        guard let old = memory.update(i.address(from: r[d]), as: UInt32.self, { $0 ^ r.low(s) })
         else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+          return i.fault(.outOfBounds)
         }
-        let operand = r.low(s)
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(old ^ operand, at: host)
         r[s] = UInt64(old)
       case .exchange32:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        let new = r.low(s)
+        guard let old = memory.update(i.address(from: r[d]), as: UInt32.self, { _ in new }) else {
+          return i.fault(.outOfBounds)
         }
-        let old = HostBytes.load(host, as: UInt32.self)
-        HostBytes.store(r.low(s), at: host)
         r[s] = UInt64(old)
       case .compareExchange32:
         guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 4, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
-        }
-        let old = HostBytes.load(host, as: UInt32.self)
-        if old == r.low(0) { HostBytes.store(r.low(s), at: host) }
+          let old = memory.update(
+            i.address(from: r[d]), as: UInt32.self, { $0 == r.low(0) ? r.low(s) : $0 })
+        else { return i.fault(.outOfBounds) }
         r[0] = UInt64(old)
       case .atomicAdd64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt64.self, { $0 &+ r[s] }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old &+ operand, at: host)
       case .atomicFetchAdd64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let old = memory.update(i.address(from: r[d]), as: UInt64.self, { $0 &+ r[s] }) else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old &+ operand, at: host)
         r[s] = UInt64(old)
       case .atomicOr64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt64.self, { $0 | r[s] }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old | operand, at: host)
       case .atomicFetchOr64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let old = memory.update(i.address(from: r[d]), as: UInt64.self, { $0 | r[s] }) else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old | operand, at: host)
         r[s] = UInt64(old)
       case .atomicAnd64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt64.self, { $0 & r[s] }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old & operand, at: host)
       case .atomicFetchAnd64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let old = memory.update(i.address(from: r[d]), as: UInt64.self, { $0 & r[s] }) else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old & operand, at: host)
         r[s] = UInt64(old)
       case .atomicXor64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard memory.update(i.address(from: r[d]), as: UInt64.self, { $0 ^ r[s] }) != nil else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old ^ operand, at: host)
       case .atomicFetchXor64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        guard let old = memory.update(i.address(from: r[d]), as: UInt64.self, { $0 ^ r[s] }) else {
+          return i.fault(.outOfBounds)
         }
-        let operand = r[s]
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(old ^ operand, at: host)
         r[s] = UInt64(old)
       case .exchange64:
-        guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
+        let new = r[s]
+        guard let old = memory.update(i.address(from: r[d]), as: UInt64.self, { _ in new }) else {
+          return i.fault(.outOfBounds)
         }
-        let old = HostBytes.load(host, as: UInt64.self)
-        HostBytes.store(r[s], at: host)
         r[s] = UInt64(old)
       case .compareExchange64:
         guard
-          let host = memory.find(
-            r[d] &+ UInt64(bitPattern: Int64(i.offset)), count: 8, writing: true)
-        else {
-          return .fault(RuntimeFault(.outOfBounds, instruction: Int(i.slot)))
-        }
-        let old = HostBytes.load(host, as: UInt64.self)
-        if old == r[0] { HostBytes.store(r[s], at: host) }
+          let old = memory.update(
+            i.address(from: r[d]), as: UInt64.self, { $0 == r[0] ? r[s] : $0 })
+        else { return i.fault(.outOfBounds) }
         r[0] = UInt64(old)
       case .jump:
-        budget &-= 1
-        if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-        next = Int(i.offset)
+        if !path.jump(i) { return i.fault(.tooLong) }
       case .jeq64I:
-        if r[d] == i.immediate {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] == i.immediate, !path.jump(i) { return i.fault(.tooLong) }
       case .jne64I:
-        if r[d] != i.immediate {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] != i.immediate, !path.jump(i) { return i.fault(.tooLong) }
       case .jgt64I:
-        if r[d] > i.immediate {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] > i.immediate, !path.jump(i) { return i.fault(.tooLong) }
       case .jge64I:
-        if r[d] >= i.immediate {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] >= i.immediate, !path.jump(i) { return i.fault(.tooLong) }
       case .jlt64I:
-        if r[d] < i.immediate {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] < i.immediate, !path.jump(i) { return i.fault(.tooLong) }
       case .jle64I:
-        if r[d] <= i.immediate {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] <= i.immediate, !path.jump(i) { return i.fault(.tooLong) }
       case .jset64I:
-        if r[d] & i.immediate != 0 {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] & i.immediate != 0, !path.jump(i) { return i.fault(.tooLong) }
       case .jsgt64I:
-        if Int64(bitPattern: r[d]) > Int64(bitPattern: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) > Int64(bitPattern: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsge64I:
-        if Int64(bitPattern: r[d]) >= Int64(bitPattern: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) >= Int64(bitPattern: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jslt64I:
-        if Int64(bitPattern: r[d]) < Int64(bitPattern: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) < Int64(bitPattern: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsle64I:
-        if Int64(bitPattern: r[d]) <= Int64(bitPattern: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) <= Int64(bitPattern: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jeq64R:
-        if r[d] == r[s] {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] == r[s], !path.jump(i) { return i.fault(.tooLong) }
       case .jne64R:
-        if r[d] != r[s] {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] != r[s], !path.jump(i) { return i.fault(.tooLong) }
       case .jgt64R:
-        if r[d] > r[s] {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] > r[s], !path.jump(i) { return i.fault(.tooLong) }
       case .jge64R:
-        if r[d] >= r[s] {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] >= r[s], !path.jump(i) { return i.fault(.tooLong) }
       case .jlt64R:
-        if r[d] < r[s] {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] < r[s], !path.jump(i) { return i.fault(.tooLong) }
       case .jle64R:
-        if r[d] <= r[s] {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] <= r[s], !path.jump(i) { return i.fault(.tooLong) }
       case .jset64R:
-        if r[d] & r[s] != 0 {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r[d] & r[s] != 0, !path.jump(i) { return i.fault(.tooLong) }
       case .jsgt64R:
-        if Int64(bitPattern: r[d]) > Int64(bitPattern: r[s]) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) > Int64(bitPattern: r[s]), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsge64R:
-        if Int64(bitPattern: r[d]) >= Int64(bitPattern: r[s]) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) >= Int64(bitPattern: r[s]), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jslt64R:
-        if Int64(bitPattern: r[d]) < Int64(bitPattern: r[s]) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) < Int64(bitPattern: r[s]), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsle64R:
-        if Int64(bitPattern: r[d]) <= Int64(bitPattern: r[s]) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int64(bitPattern: r[d]) <= Int64(bitPattern: r[s]), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jeq32I:
-        if r.low(d) == UInt32(truncatingIfNeeded: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) == UInt32(truncatingIfNeeded: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jne32I:
-        if r.low(d) != UInt32(truncatingIfNeeded: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) != UInt32(truncatingIfNeeded: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jgt32I:
-        if r.low(d) > UInt32(truncatingIfNeeded: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) > UInt32(truncatingIfNeeded: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jge32I:
-        if r.low(d) >= UInt32(truncatingIfNeeded: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) >= UInt32(truncatingIfNeeded: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jlt32I:
-        if r.low(d) < UInt32(truncatingIfNeeded: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) < UInt32(truncatingIfNeeded: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jle32I:
-        if r.low(d) <= UInt32(truncatingIfNeeded: i.immediate) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) <= UInt32(truncatingIfNeeded: i.immediate), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jset32I:
-        if r.low(d) & UInt32(truncatingIfNeeded: i.immediate) != 0 {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if r.low(d) & UInt32(truncatingIfNeeded: i.immediate) != 0, !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsgt32I:
-        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)),
+          !path.jump(i)
         {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+          return i.fault(.tooLong)
         }
       case .jsge32I:
-        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        if Int32(bitPattern: r.low(d))
+          >= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)), !path.jump(i)
         {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+          return i.fault(.tooLong)
         }
       case .jslt32I:
-        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)),
+          !path.jump(i)
         {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+          return i.fault(.tooLong)
         }
       case .jsle32I:
-        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate))
+        if Int32(bitPattern: r.low(d))
+          <= Int32(bitPattern: UInt32(truncatingIfNeeded: i.immediate)), !path.jump(i)
         {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+          return i.fault(.tooLong)
         }
       case .jeq32R:
-        if r.low(d) == r.low(s) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) == r.low(s), !path.jump(i) { return i.fault(.tooLong) }
       case .jne32R:
-        if r.low(d) != r.low(s) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) != r.low(s), !path.jump(i) { return i.fault(.tooLong) }
       case .jgt32R:
-        if r.low(d) > r.low(s) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) > r.low(s), !path.jump(i) { return i.fault(.tooLong) }
       case .jge32R:
-        if r.low(d) >= r.low(s) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) >= r.low(s), !path.jump(i) { return i.fault(.tooLong) }
       case .jlt32R:
-        if r.low(d) < r.low(s) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) < r.low(s), !path.jump(i) { return i.fault(.tooLong) }
       case .jle32R:
-        if r.low(d) <= r.low(s) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) <= r.low(s), !path.jump(i) { return i.fault(.tooLong) }
       case .jset32R:
-        if r.low(d) & r.low(s) != 0 {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
-        }
+        if r.low(d) & r.low(s) != 0, !path.jump(i) { return i.fault(.tooLong) }
       case .jsgt32R:
-        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: r.low(s)) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int32(bitPattern: r.low(d)) > Int32(bitPattern: r.low(s)), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsge32R:
-        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: r.low(s)) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int32(bitPattern: r.low(d)) >= Int32(bitPattern: r.low(s)), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jslt32R:
-        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: r.low(s)) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int32(bitPattern: r.low(d)) < Int32(bitPattern: r.low(s)), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .jsle32R:
-        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: r.low(s)) {
-          budget &-= 1
-          if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
-          next = Int(i.offset)
+        if Int32(bitPattern: r.low(d)) <= Int32(bitPattern: r.low(s)), !path.jump(i) {
+          return i.fault(.tooLong)
         }
       case .callHelper, .callHelperRegister:
         let helper =
@@ -810,25 +533,20 @@ package struct Interpreter: ~Copyable {
         switch helpers.call(helper, r[1], r[2], r[3], r[4], r[5], memory: memory) {
         case .value(let value): r[0] = value
         case .end(let value): return .exit(value)
-        case .unknown:
-          return .fault(RuntimeFault(.unknownHelper, instruction: Int(i.slot)))
+        case .unknown: return i.fault(.unknownHelper)
         }
       case .callLocal:
-        guard depth < HBPFLimits.callDepth else {
-          return .fault(RuntimeFault(.callTooDeep, instruction: Int(i.slot)))
-        }
-        budget &-= 1
-        if budget < 0 { return .fault(RuntimeFault(.tooLong, instruction: Int(i.slot))) }
+        guard depth < HBPFLimits.callDepth else { return i.fault(.callTooDeep) }
         frames[depth] = Frame(
-          returnTo: next, r6: r[6], r7: r[7], r8: r[8], r9: r[9], r10: r[10])
+          returnTo: path.next, r6: r[6], r7: r[7], r8: r[8], r9: r[9], r10: r[10])
+        if !path.jump(i) { return i.fault(.tooLong) }
         depth += 1
         r[10] &-= UInt64(HBPFLimits.stackBytes)
-        next = Int(i.offset)
       case .exit:
         depth -= 1
         if depth == 0 { return .exit(r[0]) }
         let frame = frames[depth]
-        next = frame.returnTo
+        path.next = frame.returnTo
         r[6] = frame.r6
         r[7] = frame.r7
         r[8] = frame.r8

@@ -1,25 +1,12 @@
-/// Eleven registers, in memory that the interpreter owns.
-///
-/// No index is checked: they come from instructions that `WellFormed` has accepted, and the file
-/// has sixteen places, as many as four bits can name.
-@safe
+/// Eleven registers, zero at the start, in as many places as four bits can name, so that no index
+/// of an instruction lies outside.
 struct RegisterFile {
-  private let base: UnsafeMutablePointer<UInt64>
-
-  init() {
-    unsafe base = .allocate(capacity: 16)
-    unsafe base.initialize(repeating: 0, count: 16)
-  }
-
-  func free() { unsafe base.deallocate() }
-
-  @inline(__always)
-  func clear() { unsafe base.update(repeating: 0, count: 11) }
+  private var values = InlineArray<16, UInt64>(repeating: 0)
 
   @inline(__always)
   subscript(index: UInt8) -> UInt64 {
-    get { unsafe base[Int(index & 15)] }
-    nonmutating set { unsafe base[Int(index & 15)] = newValue }
+    get { values[Int(index & 15)] }
+    set { values[Int(index & 15)] = newValue }
   }
 
   /// The lower half.
@@ -40,5 +27,43 @@ enum HostBytes {
   @inline(__always)
   static func store<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, at address: UInt) {
     unsafe UnsafeMutableRawPointer(bitPattern: address)!.storeBytes(of: value, as: Value.self)
+  }
+}
+
+extension GuestMemory {
+  /// The number at `address`; nil when it does not lie in the memory.
+  @inline(__always)
+  func load<Value: FixedWidthInteger & BitwiseCopyable>(
+    _ address: UInt64, as type: Value.Type
+  ) -> Value? {
+    guard
+      let host = find(address, count: UInt64(MemoryLayout<Value>.size), writing: false)
+    else { return nil }
+    return HostBytes.load(host, as: type)
+  }
+
+  /// False when there is nothing to write to.
+  @inline(__always)
+  func store<Value: FixedWidthInteger & BitwiseCopyable>(
+    _ value: Value, at address: UInt64
+  ) -> Bool {
+    guard let host = find(address, count: UInt64(MemoryLayout<Value>.size), writing: true) else {
+      return false
+    }
+    HostBytes.store(value, at: host)
+    return true
+  }
+
+  /// Puts `change` of the number at `address` in its place. Returns what was there.
+  @inline(__always)
+  func update<Value: FixedWidthInteger & BitwiseCopyable>(
+    _ address: UInt64, as type: Value.Type, _ change: (Value) -> Value
+  ) -> Value? {
+    guard let host = find(address, count: UInt64(MemoryLayout<Value>.size), writing: true) else {
+      return nil
+    }
+    let old = HostBytes.load(host, as: type)
+    HostBytes.store(change(old), at: host)
+    return old
   }
 }

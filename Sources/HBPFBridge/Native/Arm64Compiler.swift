@@ -3,7 +3,7 @@ import DPUCore
 /// Turns a well-formed program into AArch64 code, as `X86Compiler` does for the other machine.
 ///
 /// Division and shifts of this machine do what RFC 9669 asks for, so they need no help.
-package struct Arm64Compiler {
+package struct Arm64Compiler: NativeCompiler {
   private typealias Offset = NativeContext.Offset
 
   /// Where r0 to r10 live.
@@ -13,53 +13,29 @@ package struct Arm64Compiler {
 
   private var code = Arm64Assembler()
   private let mode: NativeMode
-  private let program: [Instruction]
-  private var starts: [Int]
-  private var jumps: [(place: Int, target: Int)] = []
+  package let program: [Instruction]
+  package private(set) var jumps: [(place: Int, target: Int)] = []
   private var faults: [(place: Int, kind: RuntimeFault.Kind, instruction: Int)] = []
   private var leaving: [Int] = []
 
-  private init(_ program: [Instruction], _ mode: NativeMode) {
+  package init(_ program: [Instruction], _ mode: NativeMode) {
     self.program = program
     self.mode = mode
-    starts = Array(repeating: 0, count: program.count)
   }
 
-  /// Refuses what is not well-formed.
-  package static func compile(
-    _ program: [Instruction], _ mode: NativeMode
-  ) throws(ProgramFault) -> NativeCode {
-    try WellFormed.check(program.span)
-    var compiler = Arm64Compiler(program, mode)
-    compiler.run()
-    return NativeCode(bytes: compiler.code.bytes, isChecked: mode == .checked)
+  package var bytes: [UInt8] { code.bytes }
+
+  package mutating func load(_ register: UInt8, immediate: UInt64) {
+    code.move(true, self.register(register), immediate: immediate)
   }
 
-  private mutating func run() {
-    enter()
-    var index = 0
-    while index < program.count {
-      starts[index] = code.position
-      let instruction = program[index]
-      if instruction.isWideLoad {
-        let low = UInt64(UInt32(bitPattern: instruction.immediate))
-        let high = UInt64(UInt32(bitPattern: program[index + 1].immediate))
-        code.move(true, register(instruction.destination), immediate: high << 32 | low)
-        index += 2
-      } else {
-        emit(instruction, at: index)
-        index += 1
-      }
-    }
-    leave()
-    for jump in jumps { code.land(jump.place, at: starts[jump.target]) }
-  }
+  package mutating func land(_ place: Int, at position: Int) { code.land(place, at: position) }
 
   private func register(_ number: UInt8) -> UInt8 { Self.map[Int(number)] }
 
   // MARK: In and out
 
-  private mutating func enter() {
+  package mutating func enter() {
     code.push(29, Arm64Assembler.link)
     code.push(19, 20)
     code.push(21, 22)
@@ -78,7 +54,7 @@ package struct Arm64Compiler {
     code.land(call, at: code.position)
   }
 
-  private mutating func leave() {
+  package mutating func leave() {
     for fault in faults {
       code.land(fault.place, at: code.position)
       code.move(true, Self.a, immediate: UInt64(fault.kind.rawValue))
@@ -106,16 +82,6 @@ package struct Arm64Compiler {
 
   // MARK: One instruction
 
-  private mutating func emit(_ instruction: Instruction, at index: Int) {
-    switch instruction.opcodeClass {
-    case .arithmetic64, .arithmetic32: arithmetic(instruction)
-    case .jump64, .jump32: jump(instruction, at: index)
-    case .loadRegister: load(instruction, at: index)
-    case .storeImmediate, .storeRegister: store(instruction, at: index)
-    case .load: break
-    }
-  }
-
   /// The register with the second operand: an immediate is brought into a scratch register.
   private mutating func second(_ instruction: Instruction, _ is64: Bool) -> UInt8 {
     if instruction.usesRegister { return register(instruction.source) }
@@ -123,7 +89,7 @@ package struct Arm64Compiler {
     return Self.a
   }
 
-  private mutating func arithmetic(_ instruction: Instruction) {
+  package mutating func arithmetic(_ instruction: Instruction) {
     let is64 = instruction.opcodeClass == .arithmetic64
     let target = register(instruction.destination)
     let isSigned = instruction.offset == 1
@@ -248,7 +214,7 @@ package struct Arm64Compiler {
     code.operation(.subtractSettingFlags, true, Arm64Assembler.zero, Self.a, Self.b)
   }
 
-  private mutating func load(_ instruction: Instruction, at index: Int) {
+  package mutating func load(_ instruction: Instruction, at index: Int) {
     let bytes = instruction.width.byteCount
     let place = address(instruction.source, instruction.offset, bytes: bytes, at: index)
     let target = register(instruction.destination)
@@ -259,7 +225,7 @@ package struct Arm64Compiler {
     }
   }
 
-  private mutating func store(_ instruction: Instruction, at index: Int) {
+  package mutating func store(_ instruction: Instruction, at index: Int) {
     let bytes = instruction.width.byteCount
     let place = address(instruction.destination, instruction.offset, bytes: bytes, at: index)
     if instruction.mode == .atomic {
@@ -309,7 +275,7 @@ package struct Arm64Compiler {
 
   // MARK: Control
 
-  private mutating func jump(_ instruction: Instruction, at index: Int) {
+  package mutating func jump(_ instruction: Instruction, at index: Int) {
     if instruction.isExit { return code.ret() }
     if instruction.isCall { return call(instruction, at: index) }
     let target = index + 1 + instruction.jumpDistance

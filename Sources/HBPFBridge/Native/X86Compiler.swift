@@ -5,7 +5,7 @@ import DPUCore
 ///
 /// The code is a C function that takes a `NativeContext`. Atomic operations are plain ones: the
 /// memory belongs to one core.
-package struct X86Compiler {
+package struct X86Compiler: NativeCompiler {
   private typealias R = X86Register
   private typealias Offset = NativeContext.Offset
 
@@ -19,55 +19,29 @@ package struct X86Compiler {
 
   private var code = X86Assembler()
   private let mode: NativeMode
-  private let program: [Instruction]
-  /// Where the code of each instruction begins.
-  private var starts: [Int]
-  /// Jumps to instructions: where the distance stands, and to which.
-  private var jumps: [(place: Int, target: Int)] = []
+  package let program: [Instruction]
+  package private(set) var jumps: [(place: Int, target: Int)] = []
   private var faults: [(place: Int, kind: RuntimeFault.Kind, instruction: Int)] = []
   private var leaving: [Int] = []
 
-  private init(_ program: [Instruction], _ mode: NativeMode) {
+  package init(_ program: [Instruction], _ mode: NativeMode) {
     self.program = program
     self.mode = mode
-    starts = Array(repeating: 0, count: program.count)
   }
 
-  /// Refuses what is not well-formed.
-  package static func compile(
-    _ program: [Instruction], _ mode: NativeMode
-  ) throws(ProgramFault) -> NativeCode {
-    try WellFormed.check(program.span)
-    var compiler = X86Compiler(program, mode)
-    compiler.run()
-    return NativeCode(bytes: compiler.code.bytes, isChecked: mode == .checked)
+  package var bytes: [UInt8] { code.bytes }
+
+  package mutating func load(_ register: UInt8, immediate: UInt64) {
+    code.move(true, self.register(register), immediate: immediate)
   }
 
-  private mutating func run() {
-    enter()
-    var index = 0
-    while index < program.count {
-      starts[index] = code.position
-      let instruction = program[index]
-      if instruction.isWideLoad {
-        let low = UInt64(UInt32(bitPattern: instruction.immediate))
-        let high = UInt64(UInt32(bitPattern: program[index + 1].immediate))
-        code.move(true, register(instruction.destination), immediate: high << 32 | low)
-        index += 2
-      } else {
-        emit(instruction, at: index)
-        index += 1
-      }
-    }
-    leave()
-    for jump in jumps { code.land(jump.place, at: starts[jump.target]) }
-  }
+  package mutating func land(_ place: Int, at position: Int) { code.land(place, at: position) }
 
   private func register(_ number: UInt8) -> UInt8 { Self.map[Int(number)] }
 
   // MARK: In and out
 
-  private mutating func enter() {
+  package mutating func enter() {
     for register in Self.saved { code.push(register) }
     // Six pushes and the return address: one more word keeps the stack aligned to sixteen.
     code.arithmetic(.subtract, true, R.rsp, immediate: 8)
@@ -85,7 +59,7 @@ package struct X86Compiler {
     code.land(call, at: code.position)
   }
 
-  private mutating func leave() {
+  package mutating func leave() {
     for fault in faults {
       code.land(fault.place, at: code.position)
       code.move(false, R.r11, immediate: UInt64(fault.kind.rawValue))
@@ -109,17 +83,7 @@ package struct X86Compiler {
 
   // MARK: One instruction
 
-  private mutating func emit(_ instruction: Instruction, at index: Int) {
-    switch instruction.opcodeClass {
-    case .arithmetic64, .arithmetic32: arithmetic(instruction)
-    case .jump64, .jump32: jump(instruction, at: index)
-    case .loadRegister: load(instruction, at: index)
-    case .storeImmediate, .storeRegister: store(instruction, at: index)
-    case .load: break
-    }
-  }
-
-  private mutating func arithmetic(_ instruction: Instruction) {
+  package mutating func arithmetic(_ instruction: Instruction) {
     let is64 = instruction.opcodeClass == .arithmetic64
     let target = register(instruction.destination)
     switch instruction.arithmetic! {
@@ -280,7 +244,7 @@ package struct X86Compiler {
     return (R.r11, 0)
   }
 
-  private mutating func load(_ instruction: Instruction, at index: Int) {
+  package mutating func load(_ instruction: Instruction, at index: Int) {
     let bytes = instruction.width.byteCount
     let place = address(instruction.source, instruction.offset, bytes: bytes, at: index)
     let target = register(instruction.destination)
@@ -291,7 +255,7 @@ package struct X86Compiler {
     }
   }
 
-  private mutating func store(_ instruction: Instruction, at index: Int) {
+  package mutating func store(_ instruction: Instruction, at index: Int) {
     let bytes = instruction.width.byteCount
     let place = address(instruction.destination, instruction.offset, bytes: bytes, at: index)
     if instruction.mode == .atomic {
@@ -338,7 +302,7 @@ package struct X86Compiler {
 
   // MARK: Control
 
-  private mutating func jump(_ instruction: Instruction, at index: Int) {
+  package mutating func jump(_ instruction: Instruction, at index: Int) {
     if instruction.isExit { return code.ret() }
     if instruction.isCall { return call(instruction, at: index) }
     let target = index + 1 + instruction.jumpDistance

@@ -17,14 +17,11 @@ package struct VerifierTarget: Sendable {
   package var hasLocalCalls: Bool
   /// Numbers of the helpers that may be called.
   package var helpers: [UInt32]
-  /// Whether division by zero and shifts are as RFC 9669 says.
-  package var followsRFC: Bool
 
   package init(
     name: Text, instructionsMax: Int, dataBytes: Int = HBPFLimits.dataBytes,
     packetBytesMax: Int = HBPFLimits.stateOffset, hasStack: Bool, hasJump32: Bool,
-    hasAtomics: Bool, hasVersion4: Bool, hasLocalCalls: Bool, helpers: [UInt32],
-    followsRFC: Bool
+    hasAtomics: Bool, hasVersion4: Bool, hasLocalCalls: Bool, helpers: [UInt32]
   ) {
     self.name = name
     self.instructionsMax = instructionsMax
@@ -36,16 +33,15 @@ package struct VerifierTarget: Sendable {
     self.hasVersion4 = hasVersion4
     self.hasLocalCalls = hasLocalCalls
     self.helpers = helpers
-    self.followsRFC = followsRFC
   }
 
   /// The interpreter and the compiled form.
   package static let software = VerifierTarget(
     name: "software", instructionsMax: HBPFLimits.instructions, hasStack: true, hasJump32: true,
-    hasAtomics: true, hasVersion4: true, hasLocalCalls: true, helpers: [], followsRFC: true)
+    hasAtomics: true, hasVersion4: true, hasLocalCalls: true, helpers: [])
 
   /// The published hBPF core: 512 instructions, no stack, 64-bit jumps only.
   package static let hBPF = VerifierTarget(
     name: "hbpf", instructionsMax: 512, hasStack: false, hasJump32: false, hasAtomics: false,
-    hasVersion4: false, hasLocalCalls: false, helpers: [], followsRFC: false)
+    hasVersion4: false, hasLocalCalls: false, helpers: [])
 }
