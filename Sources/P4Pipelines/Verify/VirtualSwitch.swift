@@ -13,7 +13,9 @@ package struct VirtualSwitch: ~Copyable {
 
   /// Calls of `run` after which a switch counts as not coming to rest: a program may send packets
   /// in circles.
-  private static let runsMax = 100_000
+  package var patience = 100_000
+  /// Whether the switch failed to come to rest, ever.
+  package private(set) var isRestless = false
   /// Between two packets, and between two looks at a switch that still has work.
   package static let step = Interval.microseconds(10)
 
@@ -43,10 +45,11 @@ package struct VirtualSwitch: ~Copyable {
     return true
   }
 
-  /// Runs until nothing waits any more; false when the switch does not come to rest.
+  /// Runs until nothing waits any more; false when the switch does not come to rest within
+  /// `patience` runs.
   package mutating func settle() -> Bool {
     collected = 0
-    for _ in 0..<Self.runsMax {
+    for _ in 0..<patience {
       if `switch`.run(into: &ports, now: now) {
         now = now + Self.step
       } else if let deadline = `switch`.nextDeadline {
@@ -55,6 +58,7 @@ package struct VirtualSwitch: ~Copyable {
         return true
       }
     }
+    isRestless = true
     return false
   }
 

@@ -26,13 +26,16 @@ import Testing
     var logs: [VirtualPorts.PortLog]
     var registers: [[WideInteger]]
     var counters: [[CounterValue]]
+    /// Packets went round and round until they were taken out.
+    var isRestless: Bool
   }
 
   private static func run(_ compiled: CompiledProgram, batch: Int) throws -> Outcome {
     var virtual = try compiled.virtual(batch: batch, ports: VirtualPorts(buffers: 4_096))
+    virtual.patience = 50
     var packets = RandomPackets(seed: seed)
     for _ in 0..<Self.packets {
-      // A program may send packets in circles; then there is no room for more.
+      // A program may send packets in circles: they are taken out after a while.
       if !virtual.send(packets.next(), port: packets.port()) { virtual.drain() }
     }
     if !virtual.settle() { virtual.drain() }
@@ -62,7 +65,7 @@ import Testing
         places.map { place in
           if case .counter(let value) = batch.result(place) { value } else { CounterValue() }
         }
-      })
+      }, isRestless: virtual.isRestless)
   }
 
   private static func compare(
@@ -72,6 +75,8 @@ import Testing
     // do in BMv2; and random numbers are dealt in another order.
     let order = Order(program)
     if order.isRandom || order.sharesRegister { return }
+    // Where packets were taken out in mid-circle, how far they had come depends on the batch.
+    if alone.isRestless || together.isRestless { return }
     for port in alone.logs.indices {
       let first = alone.logs[port]
       let second = together.logs[port]
