@@ -15,8 +15,27 @@ package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     let raw = UnsafeMutableRawPointer.allocate(
       byteCount: bytes, alignment: max(64, MemoryLayout<Element>.alignment))
     unsafe base = raw.bindMemory(to: Element.self, capacity: max(1, count))
-    unsafe base.initialize(repeating: value, count: count)
     self.count = count
+    unsafe Self.fill(base, count: count, with: value)
+  }
+
+  package mutating func fill(_ range: Range<Int>, with value: Element) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    unsafe Self.fill(base + range.lowerBound, count: range.count, with: value)
+  }
+
+  /// Copies that double, because without optimisation the library fills element by element.
+  private static func fill(
+    _ start: UnsafeMutablePointer<Element>, count: Int, with value: Element
+  ) {
+    guard count > 0 else { return }
+    unsafe start.initialize(to: value)
+    var filled = 1
+    while filled < count {
+      let more = min(filled, count - filled)
+      unsafe (start + filled).initialize(from: start, count: more)
+      filled += more
+    }
   }
 
   // Inlinable: Embedded Swift must see it in every module that owns an array.

@@ -3,6 +3,13 @@ import Testing
 @testable import DPUCore
 
 @Suite struct StorageTests {
+  @Test(arguments: [0, 1, 2, 3, 64, 1_000]) func anArrayIsFilledToItsEnds(count: Int) {
+    var array = FixedArray<UInt16>(repeating: 7, count: count + 2)
+    array.fill(1..<1 + count, with: 9)
+    let values = (0..<array.count).map { array[$0] }
+    #expect(values == [7] + Array(repeating: 9, count: count) + [7])
+  }
+
   @Test func aStaleHandleMatchesNothing() {
     var slab = Slab<Int>(repeating: 0, capacity: 2)
     let first = slab.insert(10)!

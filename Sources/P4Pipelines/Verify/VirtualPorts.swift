@@ -67,7 +67,7 @@ package struct VirtualPorts: ~Copyable, PacketSink {
     invariant(isUsed[index], "a packet buffer comes back that is not out")
     isUsed[index] = false
     if poisons {
-      for place in index * stride..<(index + 1) * stride { memory[place] = 0xa5 }
+      memory.fill(index * stride..<(index + 1) * stride, with: 0xa5)
     }
     free.append(UInt32(index))
   }
