@@ -11,7 +11,8 @@ struct DPUControl: ParsableCommand {
       """,
     subcommands: [
       SystemGroup.self, PortGroup.self, CoreGroup.self, TCPGroup.self, MQTTGroup.self,
-      LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, Call.self,
+      LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, Top.self, Metrics.self,
+      Call.self,
     ])
 
   @OptionGroup var options: GlobalOptions
@@ -44,6 +45,15 @@ struct GlobalOptions: ParsableArguments {
 
   @Flag(help: "Print the firmware's answer as JSON.")
   var json = false
+
+  @Option(help: "The DPU, reached by ssh: USER@DPU or a name of ssh's configuration.")
+  var host: String?
+
+  func place(_ root: DPUControl) -> FirmwarePlace {
+    FirmwarePlace(
+      socket: socket ?? root.options.socket ?? "/run/dpu/control.sock",
+      host: host ?? root.options.host)
+  }
 }
 
 /// A command that asks the firmware for something.
@@ -58,8 +68,7 @@ protocol Query: ParsableCommand {
 
 extension Query {
   mutating func run() throws {
-    let socket = options.socket ?? root.options.socket ?? "/run/dpu/control.sock"
-    let answer = try ask(FirmwareConnection(path: socket))
+    let answer = try ask(FirmwareConnection(options.place(root)))
     print(options.json || root.options.json ? answer.text : table(of: answer))
   }
 }

@@ -24,12 +24,34 @@ enum Failure: Error {
   }
 }
 
+/// Where the firmware is.
+struct FirmwarePlace {
+  /// The path of its control socket.
+  var socket: String
+  /// The machine it is on, as ssh knows it; nil for this one.
+  var host: String?
+
+  var text: String { host.map { "\($0):\(socket)" } ?? socket }
+}
+
 /// A connection to the firmware's control socket: one line out, one line in.
 final class FirmwareConnection {
   private let path: String
   private let descriptor: Int32
+  private var tunnel: Tunnel?
   private var received: [UInt8] = []
   private var requests = 0
+
+  convenience init(_ place: FirmwarePlace) throws {
+    guard let host = place.host else {
+      try self.init(path: place.socket)
+      return
+    }
+    let tunnel = try Tunnel(host: host, socket: place.socket)
+    try self.init(path: tunnel.path)
+    tunnel.hide()
+    self.tunnel = tunnel
+  }
 
   init(path: String) throws {
     self.path = path

@@ -1,0 +1,71 @@
+import Glibc
+
+/// The control socket of another machine, brought here by `ssh -L`: the firmware itself listens to no
+/// network. The end of ssh is the end of the tunnel.
+final class Tunnel {
+  /// The socket on this machine. Open it once, then call `hide`.
+  let path: String
+  private let folder: String
+  private var process: pid_t = 0
+  private var isHidden = false
+
+  /// Seconds that ssh has, a password being asked for included.
+  static let patience = 60.0
+
+  /// `host` is what ssh is told: `USER@DPU`, or a name of its configuration.
+  init(host: String, socket: String) throws {
+    guard !host.isEmpty, !host.hasPrefix("-") else {
+      throw Failure.usage("--host '\(host)': must be USER@DPU")
+    }
+    var template = Array("/tmp/dpuctl-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw Failure.unreachable("/tmp: no folder can be made: \(String(cString: strerror(errno)))")
+    }
+    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    path = folder + "/control.sock"
+    let arguments = [
+      "ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=5", "-L",
+      "\(path):\(socket)", host,
+    ]
+    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    defer { for pointer in pointers { free(pointer) } }
+    let error = posix_spawnp(&process, "ssh", nil, nil, &pointers, environ)
+    guard error == 0 else {
+      process = 0
+      throw Failure.unreachable("ssh: \(String(cString: strerror(error)))")
+    }
+    try waitForSocket(host)
+  }
+
+  private func waitForSocket(_ host: String) throws {
+    let end = Snapshot.now + Self.patience
+    while access(path, F_OK) != 0 {
+      var status: Int32 = 0
+      if waitpid(process, &status, WNOHANG) == process {
+        process = 0
+        throw Failure.unreachable("\(host): ssh ended without a tunnel; what it said stands above")
+      }
+      guard Snapshot.now < end else {
+        throw Failure.unreachable("\(host): no tunnel within \(Int(Self.patience)) seconds")
+      }
+      usleep(10_000)
+    }
+  }
+
+  /// Removes the socket's name: what is connected stays so, and nothing is left behind however this
+  /// program ends.
+  func hide() {
+    guard !isHidden else { return }
+    isHidden = true
+    unlink(path)
+    rmdir(folder)
+  }
+
+  deinit {
+    if process > 0 {
+      kill(process, SIGTERM)
+      waitpid(process, nil, 0)
+    }
+    hide()
+  }
+}
