@@ -131,7 +131,8 @@ struct PktgenGroup: ParsableCommand {
     }
 
     func table(of answer: JSONValue) -> String {
-      let pace = answer["packetsPerSecond"].integer.map { "\($0) a second" } ?? "as fast as possible"
+      let rate = answer["packetsPerSecond"].integer
+      let pace = rate.map { "\($0) a second" } ?? "as fast as possible"
       return """
         \(answer["started"].cell) stream(s) of \(answer["count"].cell) packets of \
         \(answer["size"].cell) bytes, \(pace)
