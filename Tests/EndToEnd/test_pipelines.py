@@ -328,18 +328,18 @@ class Generator(Loaded):
 
     def test_a_stream_at_a_rate(self):
         with Cable() as cable:
-            ctl("pktgen", "start", "--count", 5000, "--rate", 10000, "--size", 128)
-            self.check(self.finished(), 5000)
-        self.assertEqual([Data(frame).sequence for frame in cable.frames], list(range(5000)))
+            ctl("pktgen", "start", "--count", 3000, "--rate", 10000, "--size", 128)
+            self.check(self.finished(), 3000)
+        self.assertEqual([Data(frame).sequence for frame in cable.frames], list(range(3000)))
         self.assertEqual({len(frame) for frame in cable.frames}, {128})
         self.assertTrue(all(Data(frame).is_right() for frame in cable.frames))
         gaps = self.gaps(cable.frames)
         # Never faster; a turn of the poll loop that is late at the end makes it look slower.
         self.assertTrue(95 <= statistics.mean(gaps) <= 150, statistics.mean(gaps))
         shown = ctl("pktgen", "status")
-        self.assertEqual(sum(row["packets"] for row in shown["latency"]), 5000)
+        self.assertEqual(sum(row["packets"] for row in shown["latency"]), 3000)
         self.assertIn("LATENCY", ctl("pktgen", "status", raw=True))
-        self.assertEqual(ctl("pktgen", "status", "--query")["streams"][0]["received"], 5000)
+        self.assertEqual(ctl("pktgen", "status", "--query")["streams"][0]["received"], 3000)
 
     def test_a_stream_with_a_gap(self):
         with Cable() as cable:
@@ -351,8 +351,8 @@ class Generator(Loaded):
     def test_streams_and_sizes(self):
         for size in [62, 64, 1514]:
             with self.subTest(size), Cable() as cable:
-                ctl("pktgen", "start", "--streams", 4, "--count", 250, "--rate", 10000, "--size", size,
-                    "--pattern", "5a" * 32)
+                ctl("pktgen", "start", "--streams", 4, "--count", 250, "--rate", 10000,
+                    "--size", size, "--pattern", "5a" * 32)
                 self.check(self.finished(4), 250)
             self.assertEqual(len(cable.frames), 1000)
             self.assertEqual({len(frame) for frame in cable.frames}, {size})
@@ -469,7 +469,8 @@ class Verbs(unittest.TestCase):
         ctl("p4", "table", "default", "ipv4_lpm")
         self.people("p4", "table", "list", "ipv4_lpm", "|", "default: no_route")
         ctl("p4", "table", "delete", "ipv4_lpm", "--key", "vrf=1", "--key", "dst=10.1.0.0/16")
-        ctl("p4", "table", "insert", "l2_fdb", "forward", "port=1", "--key", "dst=02:00:00:00:00:01")
+        ctl("p4", "table", "insert", "l2_fdb", "forward", "port=1",
+            "--key", "dst=02:00:00:00:00:01")
         ctl("p4", "table", "clear", "l2_fdb")
         for table in ["ipv4_lpm", "l2_fdb"]:
             self.assertEqual(ctl("p4", "table", "list", table)["entries"], [])
@@ -560,11 +561,13 @@ class Verbs(unittest.TestCase):
         ctl("p4", "table", "insert", "wire", "forward", "port=255", "--key", "ingress_port=4",
             "--priority", 1)
         ctl("firewall", "allow", "--zone", "inside")
-        packet = (bytes.fromhex("020000000001" "020000000002" "0800") + struct.pack(
-            ">BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
-            + struct.pack(">HHHH", 1000, 2000, 8, 0)).hex()
-        shown = self.people("p4", "trace", packet, "--port", 4, "|", "FwIngress.acl", "permit_track",
-                            "port 255")
+        header = struct.pack(
+            ">BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, socket.inet_aton("10.0.0.1"),
+            socket.inet_aton("10.0.0.2"))
+        ports = struct.pack(">HHHH", 1000, 2000, 8, 0)
+        packet = "020000000001" "020000000002" "0800" + (header + ports).hex()
+        shown = self.people("p4", "trace", packet, "--port", 4, "|", "FwIngress.acl",
+                            "permit_track", "port 255")
         self.assertIn(packet, shown)
         self.assertEqual(ctl("p4", "packet-in")["packets"], [])
         self.assertEqual(
@@ -580,8 +583,7 @@ class Verbs(unittest.TestCase):
         self.load(program("firewall"))
         writes = [{"method": "p4.table.insert", "table": "net_block", "keys": [f"10.{n}.0.0/16"],
                    "action": "net_deny"} for n in range(5)]
-        wrong = writes + [{"method": "p4.table.insert", "table": "net_block", "keys": ["10.0.0.0/40"],
-                           "action": "net_deny"}]
+        wrong = writes + [{**writes[0], "keys": ["10.0.0.0/40"]}]
         doubled = writes + writes[:1]
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             def batch(content, *words):
