@@ -124,7 +124,21 @@ make_files() {
   chmod 755 "$state" # the shim attaches as user mosquitto
   broker_configuration 1883 >"$state/broker.conf"
   broker_configuration 1884 >"$state/stock.conf"
-  sed "s|@STATE@|$state|g; s|@NAME@|$name|g; s|@CORE@|$firmware_core|g" "$1" >"$state/dpu.json"
+  sed "s|@STATE@|$state|g; s|@NAME@|$name|g; s|@CORE@|$firmware_core|g
+    s|@REPOSITORY@|$repository|g" "$1" >"$state/dpu.json"
+}
+
+# Beside FILE.json may stand FILE.dpuctl: what the operator does first, one dpuctl command a line.
+run_commands() {
+  local file=${1%.json}.dpuctl line words host_mac
+  [ "$file" != "$1" ] && [ -r "$file" ] || return 0
+  host_mac=$(ip -n "$host" -json link show host0 | jq -r '.[0].address')
+  while IFS= read -r line; do
+    read -ra words <<<"${line//@HOST_MAC@/$host_mac}"
+    [ ${#words[@]} = 0 ] || [[ "${words[0]}" == \#* ]] && continue
+    "$host_build/dpuctl" --socket "$(control_socket)" "${words[@]}" >>"$state/commands.log" </dev/null ||
+      fail_up "dpuctl $line"
+  done <"$file"
 }
 
 # wait_for SECONDS WHAT COMMAND...
@@ -174,7 +188,7 @@ up() {
   start_firmware
   start_broker
   start_stock
-  await_ready
+  await_ready "$config"
   touch "$state/ready"
   trap - EXIT INT TERM HUP
   echo "lab: up; offloaded broker at 10.77.0.1:1883 and fd77::1, kernel path at 10.77.1.1:1883" >&2
@@ -183,6 +197,7 @@ up() {
 await_ready() {
   local dpuctl=("$host_build/dpuctl" --socket "$(control_socket)" --json)
   wait_for 20 "answer on the control socket" "${dpuctl[@]}" system health
+  run_commands "$1"
   wait_for 10 "answer to ping 10.77.0.1" in_clients ping -c 1 -W 1 10.77.0.1
   wait_for 10 "answer to ping fd77::1" in_clients ping -c 1 -W 1 fd77::1
   wait_for 10 "broker at 10.77.0.1:1883" in_clients bash -c '</dev/tcp/10.77.0.1/1883'

@@ -68,7 +68,7 @@ extension P4Group {
 
 struct OfflineOptions: ParsableArguments {
   @Option(help: "Packets that the pipeline takes at once, 1 to 64; the outcome must be the same.")
-  var batch = 64
+  var batch = 1
 
   func validate() throws {
     guard (1...64).contains(batch) else { throw ValidationError("--batch must be 1 to 64") }

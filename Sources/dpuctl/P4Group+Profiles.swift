@@ -75,7 +75,9 @@ extension P4Group {
     func table(of answer: JSONValue) -> String {
       var table = Table([.right("MEMBER"), .left("ACTION"), .left("ARGUMENTS")])
       for row in answer["members"].elements {
-        table.add([row["member"].cell, Show.action(row), row["arguments"].assignments])
+        table.add([
+          row["member"].cell, JSONValue.short(row["action"].cell), row["arguments"].assignments,
+        ])
       }
       return table.text
     }

@@ -24,6 +24,15 @@ struct PipelinePorts {
   /// Ports that frames come from and go to: not the CPU port.
   var data: [Int] { numbers.filter { $0.key != "cpu" }.values.sorted() }
 
+  /// A number that stands for nothing.
+  func unused() throws -> Int {
+    let taken = Set(numbers.values)
+    guard let number = (0...510).last(where: { !taken.contains($0) }) else {
+      throw Failure.refused("the pipeline \(pipeline) uses all its ports")
+    }
+    return number
+  }
+
   /// `uplink`, or a number.
   func number(_ word: String) throws -> Int {
     if let number = Int(word) { return number }

@@ -50,7 +50,8 @@ struct PktgenGroup: ParsableCommand {
       discussion: """
         Every packet carries its stream, its number, the microsecond it was made and the CRC-32 of \
         stream, number and a pattern of 32 bytes. What comes back to any port of the pipeline is \
-        counted and compared.
+        counted and compared, and so is the time it was on its way. Streams take turns; --rate and \
+        --gap pace all that run.
         """)
     @ParentCommand var root: DPUControl
     @OptionGroup var options: GlobalOptions
@@ -64,6 +65,8 @@ struct PktgenGroup: ParsableCommand {
     var count = 1_000
     @Option(help: "Packets a second, all streams together. (default: as fast as possible)")
     var rate: Int?
+    @Option(help: "Microseconds between the packets of a stream, in place of --rate.")
+    var gap: Int?
     @Option(help: "Bytes of a packet, 62 to 9000.")
     var size = 64
     @Option(help: "The pattern, 64 hexadecimal digits. (default: 00 01 02 ...)")
@@ -82,17 +85,23 @@ struct PktgenGroup: ParsableCommand {
       guard (PktgenPacket.smallest...9_000).contains(size) else {
         throw ValidationError("--size must be \(PktgenPacket.smallest) to 9000")
       }
-      guard rate ?? 1 > 0 else { throw ValidationError("--rate must be positive") }
+      guard (1...1_000_000_000).contains(rate ?? 1) else {
+        throw ValidationError("--rate must be 1 to 1000000000")
+      }
+      guard (1...1_000_000).contains(gap ?? 1) else {
+        throw ValidationError("--gap must be 1 to 1000000")
+      }
+      guard rate == nil || gap == nil else { throw ValidationError("either --rate or --gap") }
     }
 
     func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
       let ports = try PipelinePorts(of: place.pipeline, from: firmware)
       let target = port == "all" ? PktgenPacket.allPorts : try ports.number(port)
-      try prepare(ports, firmware)
+      // A gap is one of each stream; 0 stands for no limit.
+      let pace = rate ?? gap.map { max(1, streams.streams * 1_000_000 / $0) } ?? 0
+      try prepare(ports, pace: pace, firmware)
       let pattern = try patternBytes()
       let (destination, source) = try addresses.addresses()
-      // A stream sends one packet per gap, so the streams share the rate.
-      let gap = rate.map { max(0, streams.streams * 1_000_000 / $0) } ?? 0
       var packets: [JSONValue] = []
       for stream in streams.range {
         let number = UInt8(stream)
@@ -102,7 +111,7 @@ struct PktgenGroup: ParsableCommand {
         let each = try expected(expectEach) ?? CRC32.of(pattern)
         var packet = PktgenPacket.header(
           PktgenPacket.start, stream: number, port: target, to: destination, from: source)
-        for word in [UInt32(count), UInt32(gap), each, all] { packet += PktgenPacket.bytes(word) }
+        for word in [UInt32(count), 0, each, all] { packet += PktgenPacket.bytes(word) }
         packet += pattern
         // START has 16 bytes more than the data that comes of it.
         packet += Array(repeating: 0, count: size + 16 - packet.count)
@@ -116,29 +125,40 @@ struct PktgenGroup: ParsableCommand {
       }
       return .object([
         .init("started", streams.streams), .init("port", target), .init("count", count),
-        .init("gapMicroseconds", gap), .init("size", size),
+        .init("packetsPerSecond", pace == 0 ? JSONValue.null : .number(String(pace))),
+        .init("size", size),
       ])
     }
 
     func table(of answer: JSONValue) -> String {
-      let gap = answer["gapMicroseconds"].integer ?? 0
-      let pace = gap == 0 ? "as fast as possible" : "one packet every \(gap) us each"
+      let rate = answer["packetsPerSecond"].integer
+      let pace = rate.map { "\($0) a second" } ?? "as fast as possible"
       return """
         \(answer["started"].cell) stream(s) of \(answer["count"].cell) packets of \
         \(answer["size"].cell) bytes, \(pace)
         """
     }
 
-    /// Clone sessions that the program asks for, and the right of the control plane to command.
-    private func prepare(_ ports: PipelinePorts, _ firmware: FirmwareConnection) throws {
+    /// Clone sessions that the program asks for, the queue that paces it, and the right of the
+    /// control plane to command.
+    private func prepare(
+      _ ports: PipelinePorts, pace: Int, _ firmware: FirmwareConnection
+    ) throws {
       let cpu = try ports.cpu()
+      let seeds = try ports.unused()
       var writes: [JSONValue] = []
-      for session in [100, 101] {
+      for (session, port) in [(100, seeds), (101, cpu)] {
         writes.append(
           .object([
-            .init("method", "p4.mirror.set"), .init("session", session), .init("port", cpu),
+            .init("method", "p4.mirror.set"), .init("session", session), .init("port", port),
           ]))
       }
+      // Every stream has one seed, which waits here until its next packet is due.
+      writes.append(
+        .object([
+          .init("method", "p4.queue.set"), .init("port", seeds), .init("depth", 256),
+          .init("packetsPerSecond", pace),
+        ]))
       writes.append(
         .object([
           .init("method", "p4.table.insert"), .init("table", "control_port"),
@@ -166,6 +186,7 @@ struct PktgenGroup: ParsableCommand {
         if error == .null || error["data"]["reason"] == .string("exists") { continue }
         throw Failure.refused("preparing the generator: \(error["message"].cell)")
       }
+      try PktgenGroup.clearLatency(streams.range, place, firmware)
     }
 
     private func patternBytes() throws -> [UInt8] {

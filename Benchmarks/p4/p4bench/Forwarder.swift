@@ -170,7 +170,7 @@ struct Forwarder: ~Copyable {
     for shift in [24, 16, 8, 0] {
       bytes.append(UInt8(truncatingIfNeeded: packets >> UInt32(shift)))
     }
-    // Gap, expected hashes.
+    // An unused word, expected hashes.
     bytes += [UInt8](repeating: 0, count: 12)
     for index in 0..<32 { bytes.append(UInt8(index)) }
     return bytes

@@ -48,6 +48,8 @@ package struct Machine: ~Copyable {
   var logRing: FixedArray<LogRecord>
   var logEnd: UInt64 = 0
   private var logStart: UInt64 = 0
+  private var logsCounted: UInt64 = 0
+  private var logsLost = 0
 
   /// Allocates everything. `secret` keys the hashes of tables, `seed` starts the random generator.
   /// Throws when a constant entry does not fit its table.
@@ -267,13 +269,28 @@ extension Machine {
 
   /// What `log_msg` has printed, oldest first. The oldest are lost when nobody takes them.
   package mutating func takeLog() -> LogRecord? {
-    if logEnd - logStart > UInt64(Self.logCapacity) {
-      logStart = logEnd - UInt64(Self.logCapacity)
-    }
+    dropOldLogs()
     if logStart == logEnd { return nil }
     let record = logRing[Int(logStart % UInt64(Self.logCapacity))]
     logStart += 1
     return record
+  }
+
+  /// Calls of `log_msg` since this was last asked, and records that nobody took in time.
+  mutating func countLogs() -> (made: Int, lost: Int) {
+    if logsCounted == logEnd { return (0, 0) }
+    dropOldLogs()
+    let counts = (made: Int(logEnd &- logsCounted), lost: logsLost)
+    logsCounted = logEnd
+    logsLost = 0
+    return counts
+  }
+
+  private mutating func dropOldLogs() {
+    let waiting = logEnd &- logStart
+    if waiting <= UInt64(Self.logCapacity) { return }
+    logsLost += Int(waiting) - Self.logCapacity
+    logStart = logEnd &- UInt64(Self.logCapacity)
   }
 }
 

@@ -124,6 +124,7 @@ extension ProgramLoader {
       throw list.problem("must have an instance of metadata named \"standard_metadata\"")
     }
     program.standardMetadata = standard
+    try checkStandardFields(list)
   }
 
   private func checkWhole(_ type: Int, _ node: ProgramNode) throws(ProgramProblem) {
@@ -307,6 +308,33 @@ extension ProgramLoader {
         _ = aliasNames.insert(name, program.aliases.count)
         program.aliases.append((name, field))
       }
+    }
+  }
+
+  /// The switch reads and writes these itself, and counts on their widths.
+  private func checkStandardFields(_ node: ProgramNode) throws(ProgramProblem) {
+    for field in program.headers[program.standardMetadata].fields {
+      for known in StandardField.allCases where field.name == Text(stringLiteral: known.name) {
+        guard field.width == known.width, !field.isSigned, !field.isVariable else {
+          throw node.problem(
+            "standard_metadata.\(field.name) must be a bit<\(known.width)>")
+        }
+      }
+    }
+  }
+}
+
+extension StandardField {
+  /// Bits, as v1model.p4 has them.
+  fileprivate var width: Int {
+    switch self {
+    case .ingressPort, .egressSpec, .egressPort: 9
+    case .instanceType, .packetLength, .enqueueTimestamp, .dequeueDelta, .parserError: 32
+    case .enqueueDepth, .dequeueDepth: 19
+    case .ingressTimestamp, .egressTimestamp: 48
+    case .multicastGroup, .egressReplica: 16
+    case .checksumError: 1
+    case .priority: 3
     }
   }
 }

@@ -61,10 +61,10 @@ extension ControlBatch {
     try self.table(table)
     let target = try target(action, of: table)
     let program = names.program.tables[table]
-    if program.isDefaultActionConstant, case .action(let index, _) = action,
-      index != program.defaultEntry?.action
-    {
-      throw ControlError(.defaultIsConstant)
+    if program.isDefaultActionConstant {
+      guard case .action(let index, _) = action, index == program.defaultEntry?.action else {
+        throw ControlError(.defaultIsConstant)
+      }
     }
     return append(.setDefault(table: table, target))
   }

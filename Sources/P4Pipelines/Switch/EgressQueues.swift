@@ -6,6 +6,9 @@ import DPUCore
 /// there is nothing to wait for. A port has eight queues, served strictly by priority (the highest
 /// number first), each bounded; the port, a single queue, or both may have a rate. As in BMv2 a
 /// packet may leave one interval after the one before it, or at once when that is longer ago.
+///
+/// Time is seen only when the poll loop looks (`begin`). A packet that comes late because of that
+/// counts as having left in time, so that the rate holds however long a turn takes.
 struct EgressQueues: ~Copyable {
   struct Queue: BitwiseCopyable {
     /// Slots of the held packets, first in, first out; -1: none.
@@ -34,6 +37,9 @@ struct EgressQueues: ~Copyable {
   private var links: FixedArray<Int32>
   private var waitingPorts: FixedArray<UInt64>
   private var ratedPorts = 0
+  /// The turn at hand and the one before it.
+  private var turn = Instant.distantFuture
+  private var turnBefore = Instant.distantFuture
   private(set) var count = 0
 
   /// `held`: number of slots whose indices may be queued.
@@ -44,6 +50,14 @@ struct EgressQueues: ~Copyable {
     ports = FixedArray(repeating: Port(), count: portCount)
     links = FixedArray(repeating: -1, count: held)
     waitingPorts = FixedArray(repeating: 0, count: (portCount + 63) / 64)
+  }
+
+  /// Once per turn, also when nothing waits.
+  @inline(__always)
+  mutating func begin(_ now: Instant) {
+    if now == turn { return }
+    turnBefore = turn
+    turn = now
   }
 
   /// False: `admit` would let every packet pass.
@@ -59,8 +73,10 @@ struct EgressQueues: ~Copyable {
     if state.count == 0 {
       if state.intervalNanoseconds == 0 && state.ratedPriorities == 0 { return .pass }
       let index = port * SwitchLimits.priorities + priority
-      if state.next <= now && queues[index].next <= now {
-        account(port: port, queue: index, at: now)
+      let due = max(state.next, queues[index].next)
+      if due <= now {
+        // Before the last turn nobody waited.
+        account(port: port, queue: index, at: due >= turnBefore ? due : now)
         return .pass
       }
     }

@@ -294,7 +294,9 @@ extension P4Switch {
 
   /// An entry that has become idle. Looks at a bounded number of entries; call it now and then,
   /// until it returns nil.
-  package mutating func takeIdle() -> IdleRecord? {
+  package mutating func takeIdle(now: Instant) -> IdleRecord? {
+    // Without packets nobody else tells the tables the time.
+    machine.tables.begin(now: now)
     for _ in idleTables.indices {
       let table = idleTables[nextIdleTable]
       if let handle = machine.tables.popIdle(table) {

@@ -42,6 +42,8 @@ extension P4Switch {
   private mutating func prepareCopies<Sink: PacketSink & ~Copyable>(_ sink: inout Sink) {
     if unparsed != 0 {
       parse(bank: 1, unparsed, &sink)
+      let endless = machine.requested(.stepLimit, bank: 1) & unparsed
+      if endless != 0 { loseCopies(endless, &sink) }
       machine.resetMetadata(bank: 1, unparsed)
       var bits = unparsed
       while bits != 0 {
@@ -69,6 +71,24 @@ extension P4Switch {
         unsafe replicas![place] = UInt64(slot.replicationID)
       }
     }
+  }
+
+  /// Takes copies that the parser could not come to an end with out of the batch.
+  private mutating func loseCopies<Sink: PacketSink & ~Copyable>(
+    _ endless: UInt64, _ sink: inout Sink
+  ) {
+    lose(endless, bank: 1, .droppedParserLimit, &sink)
+    var kept = 0
+    for index in 0..<ordered {
+      let packet = Int(order[index]) - Machine.width
+      if packet >= 0, endless >> UInt64(packet) & 1 != 0 {
+        unstage(packet, bank: 1, into: &sink)
+      } else {
+        order[kept] = order[index]
+        kept += 1
+      }
+    }
+    ordered = kept
   }
 
   private mutating func set(_ field: StandardField, bank: Int, _ mask: UInt64, to value: UInt64) {

@@ -49,13 +49,15 @@ extension P4Switch {
     parse(bank: 0, all, &sink)
     let errors = machine.parserErrors(bank: 0, all)
     if errors != 0 { countErrors(errors, &sink) }
-    var alive = all & ~machine.requested(.stepLimit, bank: 0)
+    let endless = machine.requested(.stepLimit, bank: 0) & all
+    if endless != 0 { lose(endless, bank: 0, .droppedParserLimit, &sink) }
+    var alive = all & ~endless
     run(.verify, bank: 0, alive, &sink)
     let wrong = machine.checksumErrors(bank: 0, alive)
     if wrong != 0 { counters.add(wrong.nonzeroBitCount, to: .checksumErrors) }
     run(.ingress, bank: 0, alive, &sink)
 
-    let lost = lostPackets(all, bank: 0, &sink)
+    let lost = endless | lostPackets(alive, bank: 0, &sink)
     finished0 = lost
     alive = all & ~lost
     let asked =

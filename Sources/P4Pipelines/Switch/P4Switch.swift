@@ -147,6 +147,7 @@ extension P4Switch {
   package mutating func run<Sink: PacketSink & ~Copyable>(
     into sink: inout Sink, now: Instant, budget: Int = SwitchLimits.budget
   ) -> Bool {
+    queues.begin(now)
     if isIdle { return false }
     begin(now)
     var left = budget
@@ -160,6 +161,11 @@ extension P4Switch {
         runIngress(count, into: &sink)
         left -= max(SwitchLimits.batchCost, count)
       }
+    }
+    let logs = machine.countLogs()
+    if logs.made != 0 {
+      counters.add(logs.made, to: .logs)
+      counters.add(logs.lost, to: .logsLost)
     }
     return hasWork
   }

@@ -28,7 +28,7 @@ extension PipelineStage {
       case .packetsOut(let slot, let port, let count):
         letIn(slot, port, count, &exchange, through: &ports, now: now)
       case .digests(let slot, let limit): takeDigests(slot, limit, &exchange)
-      case .idle(let slot, let limit): takeIdle(slot, limit, &exchange)
+      case .idle(let slot, let limit): takeIdle(slot, limit, &exchange, now: now)
       case .logs(let slot, let limit): takeLogs(slot, limit, &exchange)
       case .tableStatistics(let slot, let table):
         guard let handle = loaded(slot, &exchange) else { break }
@@ -111,10 +111,12 @@ extension PipelineStage {
     exchange.count = count
   }
 
-  private func takeIdle(_ slot: Int, _ limit: Int, _ exchange: inout PipelineExchange) {
+  private func takeIdle(
+    _ slot: Int, _ limit: Int, _ exchange: inout PipelineExchange, now: Instant
+  ) {
     guard let handle = loaded(slot, &exchange) else { return }
     while exchange.count < min(limit, PipelineLimits.recordsPerAnswer),
-      let record = unsafe handle.pointer.pointee.p4.takeIdle()
+      let record = unsafe handle.pointer.pointee.p4.takeIdle(now: now)
     {
       exchange.idle[exchange.count] = record
       exchange.count += 1

@@ -356,7 +356,7 @@ import Testing
     }
     try #expect(counts("p4/l3switch.json") == [6, 4, 24, 14, 8, 0, 4])
     try #expect(counts("p4/firewall.json") == [12, 10, 26, 19, 12, 2, 4])
-    try #expect(counts("p4/pktgen.json") == [7, 4, 35, 33, 16, 12, 6])
+    try #expect(counts("p4/pktgen.json") == [7, 4, 37, 35, 16, 11, 7])
     try #expect(counts("p4/paths.json") == [13, 3, 19, 19, 16, 0, 0])
   }
 }

@@ -99,6 +99,12 @@ import Testing
       "", "$.headers",
       "must have an instance of metadata named \"standard_metadata\""),
     Row(
+      #"["egress_spec", 9, false]"#, #"["egress_spec", 16, false]"#, "$.headers",
+      "standard_metadata.egress_spec must be a bit<9>"),
+    Row(
+      #"["parser_error", 32, false]"#, #"["parser_error", 32, true]"#, "$.headers",
+      "standard_metadata.parser_error must be a bit<32>"),
+    Row(
       #""header_ids": [6, 7]"#, #""header_ids": [6, 77]"#, "$.header_stacks[0].header_ids[1]",
       "there is no header with id 77"),
     Row(

@@ -39,6 +39,24 @@ struct EgressQueuesTests {
     same(queues.admit(port: 1, priority: 0, now: at(351)), .hold)
   }
 
+  /// One that comes round again within a late turn could have left in time, and counts so.
+  @Test func aLateTurnDoesNotLowerTheRate() {
+    var queues = EgressQueues(depth: 2, held: 8)
+    queues.setRate(port: 1, priority: nil, packetsPerSecond: 10_000)
+    queues.begin(at(0))
+    same(queues.admit(port: 1, priority: 0, now: at(0)), .pass)
+    same(queues.admit(port: 1, priority: 0, now: at(0)), .hold)
+    queues.push(0, port: 1, priority: 0)
+    queues.begin(at(350))
+    same(queues.pop(now: at(350))?.slot, 0)
+    for _ in 0..<2 { same(queues.admit(port: 1, priority: 0, now: at(350)), .pass) }
+    same(queues.admit(port: 1, priority: 0, now: at(350)), .hold)
+    // Nobody waited in the turn before: a burst after a rest is spaced from its start.
+    for turn in [UInt64(1000), 2000] { queues.begin(at(turn)) }
+    same(queues.admit(port: 1, priority: 0, now: at(2000)), .pass)
+    same(queues.admit(port: 1, priority: 0, now: at(2000)), .hold)
+  }
+
   @Test func higherPrioritiesGoFirst() {
     var queues = EgressQueues(depth: 8, held: 16)
     queues.setRate(port: 511, priority: nil, packetsPerSecond: 1_000_000)

@@ -12,7 +12,15 @@ struct SwitchRig: ~Copyable {
     _ path: String, batch: Int = 64, options: SwitchOptions = SwitchOptions(),
     buffers: Int = 4096, packetBytes: Int = 2048
   ) throws {
-    let program = try Corpus.load(path)
+    try self.init(
+      Corpus.load(path), batch: batch, options: options, buffers: buffers,
+      packetBytes: packetBytes)
+  }
+
+  init(
+    _ program: P4Program, batch: Int = 64, options: SwitchOptions = SwitchOptions(),
+    buffers: Int = 4096, packetBytes: Int = 2048
+  ) throws {
     virtual = try VirtualSwitch(
       program, try Compiler.compile(program), options: options, batch: batch,
       ports: VirtualPorts(buffers: buffers, packetBytes: packetBytes))
