@@ -251,6 +251,14 @@ extension Machine {
     Int(memory.bank(bank).requests.value(kind, checked(packet)))
   }
 
+  /// Index in `P4Program.fieldLists` of a list with fields; -1: there are none to carry over.
+  @inline(__always)
+  func fieldList(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
+    let list = Int(memory.bank(bank).requests.list(kind, checked(packet)))
+    if list < 0 || list >= image.fieldLists.count { return -1 }
+    return unsafe image.fieldLists.base[list].places.count == 0 ? -1 : list
+  }
+
   /// Index in `P4Program.fieldLists` or `learnLists`; nil: the request names none.
   package func requestList(_ kind: RequestKind, bank: Int, packet: Int) -> Int? {
     let list = memory.bank(bank).requests.list(kind, checked(packet))

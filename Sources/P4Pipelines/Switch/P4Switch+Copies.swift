@@ -87,7 +87,7 @@ extension P4Switch {
       counters.increment(.cloneSessionUnknown)
       return
     }
-    let list = machine.requestList(.clone, bank: 0, packet: packet) ?? -1
+    let list = machine.fieldList(.clone, bank: 0, packet: packet)
     counters.increment(.clonedAtIngress)
     if Sink.isObserving { sink.note(.cloned(session: number), bank: 0, packet: packet) }
     var replicationID: Int32 = -1
@@ -129,7 +129,9 @@ extension P4Switch {
       ingressPort: Int(slots[packet].origin), instanceType: 0,
       packetLength: Int(buffer.length), ingressTimestamp: 0)
     if list >= 0 {
-      machine.saveFields(list, bank: 0, packet: packet, to: cloneFields.address(of: place))
+      // Taken over when the clone has been parsed: bank 0 stays as it is until then.
+      unsafe sources.base[place] = UInt8(truncatingIfNeeded: packet)
+      listed |= 1 << UInt64(place)
     }
     slots[Machine.width + place] = PacketSlot(
       buffer: buffer, port: UInt16(truncatingIfNeeded: port), origin: slots[packet].origin,
@@ -154,7 +156,7 @@ extension P4Switch {
       return
     }
     let slot = slots[bank * Machine.width + packet]
-    let list = machine.requestList(.clone, bank: bank, packet: packet) ?? -1
+    let list = machine.fieldList(.clone, bank: bank, packet: packet)
     counters.increment(.clonedAtEgress)
     if Sink.isObserving { sink.note(.cloned(session: number), bank: bank, packet: packet) }
     guard held.freeCount > 0 else {

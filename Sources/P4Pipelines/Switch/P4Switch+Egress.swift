@@ -12,6 +12,7 @@ extension P4Switch {
       staged0 = 0
       staged1 = 0
       unparsed = 0
+      listed = 0
       voided = 0
     }
     if ordered == 0 { return }
@@ -43,16 +44,7 @@ extension P4Switch {
     if unparsed != 0 {
       parse(bank: 1, unparsed, &sink)
       machine.resetMetadata(bank: 1, unparsed)
-      var bits = unparsed
-      while bits != 0 {
-        let place = bits.trailingZeroBitCount
-        bits &= bits &- 1
-        let list = slots[Machine.width + place].fieldList
-        if list >= 0 {
-          machine.restoreFields(
-            Int(list), bank: 1, packet: place, from: cloneFields.address(of: place))
-        }
-      }
+      if listed != 0 { takeFields() }
     }
     if voided != 0 { machine.clearRequests(.all, bank: 1, voided) }
     let types = unsafe machine.lane(of: .instanceType, bank: 1)
@@ -68,6 +60,23 @@ extension P4Switch {
       if slot.replicationID >= 0, unsafe replicas != nil {
         unsafe replicas![place] = UInt64(slot.replicationID)
       }
+    }
+  }
+
+  /// Metadata for ingress clones, all with the same field list at once.
+  private mutating func takeFields() {
+    var rest = listed
+    while rest != 0 {
+      let list = slots[Machine.width + rest.trailingZeroBitCount].fieldList
+      var same: UInt64 = 0
+      var bits = rest
+      while bits != 0 {
+        let place = bits.trailingZeroBitCount
+        if slots[Machine.width + place].fieldList == list { same |= bits & (0 &- bits) }
+        bits &= bits &- 1
+      }
+      unsafe machine.copyFields(Int(list), same, from: sources.base)
+      rest &= ~same
     }
   }
 
