@@ -76,6 +76,7 @@ extension Machine {
     let place = image.standard[StandardField.checksumError.rawValue]
     let bank = memory.bank(number)
     if place.kind == .mask { return bank.mask(place.index) & mask }
+    if place.kind == .nowhere { return 0 }
     return those(of: mask) { Self.value(place, bank, $0) != 0 }
   }
 

@@ -112,6 +112,7 @@ extension P4Switch {
     }
   }
 
+  @inline(__always)
   private mutating func cloneIngress<Sink: PacketSink & ~Copyable>(
     _ packet: Int, list: Int, to port: Int, replicationID: Int32, truncation: UInt32,
     takesBuffer: Bool, into sink: inout Sink
@@ -122,24 +123,18 @@ extension P4Switch {
     }
     makeRoomForClones(into: &sink)
     let place = place(into: &sink)
-    let buffer = slots[packet].buffer
-    // The parser sees where the packet came from outside, and no other metadata.
-    machine.begin(
-      bank: 1, packet: place, bytes: buffer.address, count: Int(buffer.length),
-      ingressPort: Int(slots[packet].origin), instanceType: 0,
-      packetLength: Int(buffer.length), ingressTimestamp: 0)
-    if list >= 0 {
-      // Taken over when the clone has been parsed: bank 0 stays as it is until then.
-      unsafe sources.base[place] = UInt8(truncatingIfNeeded: packet)
-      listed |= 1 << UInt64(place)
-    }
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: place)
+    // What it takes from there is taken when all clones are parsed: bank 0 stays as it is until
+    // then.
+    unsafe sources.base[place] = UInt8(truncatingIfNeeded: packet)
+    if list >= 0 { listed |= bit }
     slots[Machine.width + place] = PacketSlot(
-      buffer: buffer, port: UInt16(truncatingIfNeeded: port), origin: slots[packet].origin,
+      buffer: slots[packet].buffer, port: UInt16(truncatingIfNeeded: port), origin: slots[packet].origin,
       replicationID: replicationID, instanceType: InstanceType.ingressClone,
-      ownsBuffer: takesBuffer, fieldList: Int16(list), truncation: truncation)
+      ownsBuffer: takesBuffer, fieldList: Int16(truncatingIfNeeded: list), truncation: truncation)
     if takesBuffer { slots[packet].ownsBuffer = false }
-    unparsed |= 1 << UInt64(place)
-    voided |= 1 << UInt64(place)
+    unparsed |= bit
+    voided |= bit
     stage(place, bank: 1)
   }
 

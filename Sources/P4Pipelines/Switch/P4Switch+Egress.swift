@@ -42,6 +42,7 @@ extension P4Switch {
   /// Parses ingress clones and gives all copies the metadata that copies have.
   private mutating func prepareCopies<Sink: PacketSink & ~Copyable>(_ sink: inout Sink) {
     if unparsed != 0 {
+      beginClones()
       parse(bank: 1, unparsed, &sink)
       machine.resetMetadata(bank: 1, unparsed)
       if listed != 0 { takeFields() }
@@ -60,6 +61,18 @@ extension P4Switch {
       if slot.replicationID >= 0, unsafe replicas != nil {
         unsafe replicas![place] = UInt64(slot.replicationID)
       }
+    }
+  }
+
+  /// The parser sees where the packet came from outside, and no other metadata.
+  private mutating func beginClones() {
+    unsafe machine.beginClones(unparsed, of: sources.base)
+    guard let ports = unsafe machine.lane(of: .ingressPort, bank: 1) else { return }
+    var bits = unparsed
+    while bits != 0 {
+      let place = bits.trailingZeroBitCount
+      bits &= bits &- 1
+      unsafe ports[place] = UInt64(slots[Machine.width + place].origin) & 0x1ff
     }
   }
 

@@ -159,6 +159,7 @@ extension P4Switch {
     _ mask: UInt64, groups: UInt64, into sink: inout Sink
   ) {
     let cloned = machine.requested(.clone, bank: 0)
+    machine.clearRequests(.clone, bank: 0, mask)
     let learned = machine.requested(.digest, bank: 0)
     let resubmitted = machine.requested(.resubmit, bank: 0)
     let spec = unsafe machine.lane(of: .egressSpec, bank: 0)
@@ -173,7 +174,6 @@ extension P4Switch {
         // A dropped packet has no more use for its bytes: its clone may have them.
         let goesOn = !isDropped || (resubmitted | groups) & bit != 0
         cloneIngress(packet, mayTakeBuffer: !goesOn, into: &sink)
-        machine.clearRequests(.clone, bank: 0, bit)
       }
       if learned & bit != 0 { learn(packet, &sink) }
       if resubmitted & bit != 0 {
