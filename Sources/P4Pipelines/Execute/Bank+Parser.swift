@@ -4,39 +4,54 @@
 extension Bank {
   func extract(_ op: Instruction, _ running: UInt64) -> UInt64 {
     let header = header(op.a)
-    let good = require(UInt64(header.bytes), op, running)
-    copyIn(op, good, to: header.offset, count: Int(header.bytes))
+    let good = copyIn(op, running, to: header.offset, count: header.bytes)
+    let bad = running & ~good
+    if bad != 0 { each(bad) { fail($0, position($0, op), ParserError.packetTooShort) } }
     setMask(op.a, good, to: ~0)
     return good
   }
 
-  /// Copies bytes of each packet, from the instruction's position, to its header bytes.
+  /// Copies bytes of each packet that has them, from the instruction's position, to its header
+  /// bytes; returns those packets.
   @inline(__always)
-  private func copyIn(_ op: Instruction, _ packets: UInt64, to offset: UInt32, count: Int) {
-    // The length is the same for all: choose the way of copying outside the loop.
-    if count == 14 {
-      each(packets) { packet in
+  private func copyIn(
+    _ op: Instruction, _ running: UInt64, to offset: UInt32, count: UInt32
+  ) -> UInt64 {
+    // Position and length are mostly the same for all: choose the way of copying outside the loop.
+    if op.c != Instruction.none {
+      return those(of: running) { packet in
+        let position = position(packet, op)
+        if !holds(packet, position, UInt64(count)) { return false }
         unsafe copyShort(
-          packetBytes(packet, position(packet, op)), headerBytes(packet, offset), 14)
-      }
-    } else if count == 20 {
-      each(packets) { packet in
-        unsafe copyShort(
-          packetBytes(packet, position(packet, op)), headerBytes(packet, offset), 20)
-      }
-    } else {
-      each(packets) { packet in
-        unsafe copyShort(
-          packetBytes(packet, position(packet, op)), headerBytes(packet, offset), count)
+          packetBytes(packet, position), headerBytes(packet, offset), Int(count))
+        return true
       }
     }
+    let start = UInt(op.e)
+    let end = Int(op.e) &+ Int(count)
+    if count == 14 {
+      return those(of: running) { copyIn($0, start, end, to: offset, count: 14) }
+    } else if count == 20 {
+      return those(of: running) { copyIn($0, start, end, to: offset, count: 20) }
+    }
+    return those(of: running) { copyIn($0, start, end, to: offset, count: Int(count)) }
+  }
+
+  @inline(__always)
+  private func copyIn(
+    _ packet: Int, _ start: UInt, _ end: Int, to offset: UInt32, count: Int
+  ) -> Bool {
+    if unsafe counts[packet] < end { return false }
+    let from = unsafe UnsafePointer<UInt8>(bitPattern: addresses[packet] &+ start)
+    unsafe copyShort(from.unsafelyUnwrapped, headerBytes(packet, offset), count)
+    return true
   }
 
   func extractRun(
     _ op: Instruction, _ running: UInt64, _ headers: UnsafePointer<UInt32>
   ) -> UInt64 {
-    let good = those(of: running) { holds($0, position($0, op), op.immediate) }
-    copyIn(op, good, to: op.d, count: Int(op.immediate))
+    let good = copyIn(
+      op, running, to: op.d, count: UInt32(truncatingIfNeeded: op.immediate))
     var index = 0
     while index < Int(op.b) {
       unsafe setMask(headers[index], good, to: ~0)

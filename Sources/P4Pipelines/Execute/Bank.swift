@@ -41,12 +41,21 @@ func each(_ mask: UInt64, _ body: (Int) -> Void) {
   }
 }
 
-/// The packets of `mask` for which `test` holds.
+/// The packets of `mask` for which `test` holds; in any order.
 @inline(__always)
 func those(of mask: UInt64, where test: (Int) -> Bool) -> UInt64 {
   var result: UInt64 = 0
-  each(mask) { packet in
-    result |= (test(packet) ? 1 : 0) &<< UInt64(truncatingIfNeeded: packet)
+  if mask & (mask &+ 1) == 0 {
+    // From the last to the first: each answer shifts those before it on, which is one addition.
+    var packet = 64 &- mask.leadingZeroBitCount
+    while packet > 0 {
+      packet &-= 1
+      result = result &+ result &+ (test(packet) ? 1 : 0)
+    }
+  } else {
+    each(mask) { packet in
+      result |= (test(packet) ? 1 : 0) &<< UInt64(truncatingIfNeeded: packet)
+    }
   }
   return result
 }

@@ -10,13 +10,22 @@ func copyShort(
   let source = unsafe UnsafeRawPointer(from)
   let target = UnsafeMutableRawPointer(to)
   if count >= 16 {
-    var done = 0
-    while done &+ 16 <= count {
-      unsafe copyPiece(source + done, target + done, SIMD16<UInt8>.self)
-      done &+= 16
+    var left = count
+    var from = unsafe source
+    var to = unsafe target
+    while left > 64 {
+      unsafe copyPiece(from, to, SIMD64<UInt8>.self)
+      unsafe from += 64
+      unsafe to += 64
+      left &-= 64
     }
-    if done < count {
-      unsafe copyPiece(source + (count &- 16), target + (count &- 16), SIMD16<UInt8>.self)
+    let last = count &- 16
+    if left > 32 {
+      unsafe copyPiece(from, to, SIMD32<UInt8>.self)
+      unsafe copyPiece(source + (last &- 16), target + (last &- 16), SIMD32<UInt8>.self)
+    } else {
+      if left > 16 { unsafe copyPiece(from, to, SIMD16<UInt8>.self) }
+      unsafe copyPiece(source + last, target + last, SIMD16<UInt8>.self)
     }
   } else if count >= 8 {
     let last = unsafe (source + (count &- 8)).loadUnaligned(as: UInt64.self)

@@ -45,6 +45,8 @@ struct CodeImage: ~Copyable {
   /// Bytes that keys and hash inputs take at most, the payload not counted.
   let gatherBytes: Int
   let hashesPayload: Bool
+  /// By hash function: words of the tail of its input, for `ExternSet.setTails`.
+  let tailWords: [Int]
   /// Bytes that the longest field list takes.
   let fieldListBytes: Int
 
@@ -109,10 +111,21 @@ struct CodeImage: ~Copyable {
     let firstLearnPlan = plans.count
     for list in code.learnLists { _ = plan(list.plan) }
     var hashesPayload = false
+    var tails = [Int](repeating: 0, count: program.calculations.count + program.profiles.count)
     func calculation(_ from: PipelineCode.CalculationCode) -> CalculationImage {
       if from.hasPayload { hashesPayload = true }
-      return CalculationImage(
+      var image = CalculationImage(
         function: UInt32(from.function), plan: plan(from.plan), hasPayload: from.hasPayload)
+      let words = Self.tailWords(from.plan)
+      // Selectors of one profile share a function.
+      if words > 0, tails[from.function] == 0 || tails[from.function] == words {
+        tails[from.function] = words
+        image.tail = from.plan.segments[from.plan.segments.count - 1].source
+        image.head = plans[Int(image.plan)]
+        image.head.segments.count -= 1
+        image.head.bytes -= UInt32(8 * words)
+      }
+      return image
     }
     var calculations: [CalculationImage] = []
     for each in code.calculations { calculations.append(calculation(each)) }
@@ -184,7 +197,17 @@ struct CodeImage: ~Copyable {
     self.errorLane = errorLane
     self.gatherBytes = gatherBytes
     self.hashesPayload = hashesPayload
+    tailWords = tails
     self.fieldListBytes = fieldListBytes
+  }
+
+  /// Words of header bytes that an input ends with, if they are enough to be hashed apart; else 0.
+  private static func tailWords(_ plan: PipelineCode.GatherPlan) -> Int {
+    guard plan.isFixed, let last = plan.segments.last, last.kind == .bytes,
+      last.guardMask == Instruction.none, last.at % 8 == 0, last.bits % 64 == 0
+    else { return 0 }
+    let words = Int(last.bits / 64)
+    return words >= HashTails.wordsMin && words <= HashTails.wordsMax ? words : 0
   }
 
   /// Reading bits looks at up to nine bytes that end with them.
@@ -227,6 +250,10 @@ struct CalculationImage: BitwiseCopyable {
   var function: UInt32 = 0
   var plan: UInt32 = 0
   var hasPayload = false
+  /// Where the tail of the input lies in the header bytes; `none`: there is none.
+  var tail: UInt32 = Instruction.none
+  /// The plan without the tail.
+  var head = PlanImage()
 }
 
 struct TableImage: BitwiseCopyable {

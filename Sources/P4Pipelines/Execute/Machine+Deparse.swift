@@ -1,4 +1,8 @@
 // Writes headers back. The caller gives the address and has room for `headerLength` bytes.
+//
+// Most packets of a batch have the same headers. `layOut` finds out once for all that have the same
+// how many bytes those take and which of them follow each other in the header bytes, and what is
+// left for a packet is a few copies (`HeaderLayouts`). What has a varbit goes header by header.
 
 extension Machine {
   /// Bytes of the headers that the deparser emits.
@@ -47,30 +51,6 @@ extension Machine {
     }
   }
 
-  /// Packets whose headers to emit take exactly the bytes that the parser has gone over, so that
-  /// they can be written back to the start of the packet and nothing moves.
-  package mutating func sameLayout(bank number: Int, _ mask: UInt64) -> UInt64 {
-    let bank = memory.bank(number)
-    let lengths = scratch.column(0)
-    P4Pipelines.each(mask) { lengths[$0] = 0 }
-    for index in 0..<Int(image.deparserOrder.count) {
-      let number = unsafe image.numbers.base[Int(image.deparserOrder.first) &+ index]
-      let valid = bank.mask(number) & mask
-      if valid == 0 { continue }
-      let header = bank.header(number)
-      if header.variableBits == 0 {
-        P4Pipelines.each(valid) { lengths[$0] &+= UInt64(header.bytes) }
-      } else {
-        P4Pipelines.each(valid) { packet in
-          lengths[packet] &+= UInt64(truncatingIfNeeded: Self.emittedBytes(header, bank, packet))
-        }
-      }
-    }
-    return those(of: mask) { packet in
-      lengths[packet] == UInt64(truncatingIfNeeded: Self.payloadOffset(bank, packet))
-    }
-  }
-
   @inline(__always)
   private mutating func each(
     emittedBy bank: Bank, _ packet: Int, _ body: (PipelineCode.HeaderCode) -> Void
@@ -88,5 +68,127 @@ extension Machine {
   ) -> Int {
     Int(header.fixedBytes)
       &+ Int(truncatingIfNeeded: bank.variableBits(header, packet) &>> 3)
+  }
+}
+
+// MARK: Batches
+
+/// The headers that a packet leaves with.
+struct HeaderLayout: BitwiseCopyable {
+  /// Different ones per bank; packets with further ones go header by header.
+  static let perBank = 8
+
+  /// Bytes of all of them.
+  var length: UInt32 = 0
+  /// Part of `MachineMemory.runs`; none: this is no layout.
+  var runs = Slice()
+}
+
+/// How the packets of both banks are written back, after `Machine.layOut`: place 64 * bank + packet.
+@safe
+struct HeaderLayouts: BitwiseCopyable {
+  fileprivate let numbers: UnsafePointer<UInt8>
+  fileprivate let layouts: UnsafePointer<HeaderLayout>
+  fileprivate let runs: UnsafePointer<PipelineCode.ByteRange>
+  fileprivate let bytes: UnsafePointer<UInt8>
+  fileprivate let byteStride: Int
+  fileprivate let counts: UnsafePointer<Int>
+  fileprivate let cursors: UnsafePointer<UInt64>
+
+  /// nil: ask the machine, header by header.
+  @inline(__always)
+  subscript(place: Int) -> HeaderLayout? {
+    let number = unsafe numbers[place]
+    return number == Self.none ? nil : unsafe layouts[Int(number)]
+  }
+
+  /// Where the bytes that no header holds start.
+  @inline(__always)
+  func payloadOffset(_ place: Int) -> Int {
+    let count = unsafe counts[place]
+    let cursor = unsafe cursors[place]
+    return Int(truncatingIfNeeded: min(cursor, UInt64(truncatingIfNeeded: count)))
+  }
+
+  /// Writes the packet's headers, as many bytes as the layout says.
+  @inline(__always)
+  func write(_ layout: HeaderLayout, _ place: Int, to address: UInt) {
+    var target = unsafe UnsafeMutablePointer<UInt8>(bitPattern: address).unsafelyUnwrapped
+    let source = unsafe bytes + place &* byteStride
+    var run = unsafe runs + Int(layout.runs.first)
+    let end = unsafe run + Int(layout.runs.count)
+    while unsafe run < end {
+      let count = unsafe Int(run.pointee.count)
+      unsafe copyShort(source + Int(run.pointee.offset), target, count)
+      unsafe target += count
+      unsafe run += 1
+    }
+  }
+
+  fileprivate static let none = UInt8.max
+}
+
+extension Machine {
+  /// Finds the layouts of packets whose headers change no more.
+  mutating func layOut(bank number: Int, _ mask: UInt64) {
+    let bank = memory.bank(number)
+    let numbers = unsafe memory.layoutNumbers + number &* Self.width
+    let order = unsafe image.numbers.base + Int(image.deparserOrder.first)
+    let headers = Int(image.deparserOrder.count)
+    var index = number &* HeaderLayout.perBank
+    let end = index &+ HeaderLayout.perBank
+    var rest = mask
+    while rest != 0 {
+      if index == end {
+        P4Pipelines.each(rest) { unsafe numbers[$0] = HeaderLayouts.none }
+        return
+      }
+      // All that have the headers of the first one.
+      let first = rest & (0 &- rest)
+      var same = rest
+      var hasVariable = false
+      var layout = HeaderLayout()
+      layout.runs.first = UInt32(index &* headers)
+      let runs = unsafe memory.runs + index &* headers
+      var place = 0
+      while place < headers {
+        let number = unsafe order[place]
+        place &+= 1
+        let valid = bank.mask(number)
+        if valid & first == 0 {
+          same &= ~valid
+          continue
+        }
+        same &= valid
+        let header = bank.header(number)
+        if header.variableBits != 0 { hasVariable = true }
+        let count = Int(layout.runs.count)
+        if count > 0, unsafe runs[count &- 1].offset &+ runs[count &- 1].count == header.offset {
+          unsafe runs[count &- 1].count &+= header.bytes
+        } else {
+          unsafe runs[count] = PipelineCode.ByteRange(
+            offset: Int(header.offset), count: Int(header.bytes))
+          layout.runs.count &+= 1
+        }
+        layout.length &+= header.bytes
+      }
+      let chosen = hasVariable ? HeaderLayouts.none : UInt8(truncatingIfNeeded: index)
+      P4Pipelines.each(same) { unsafe numbers[$0] = chosen }
+      if !hasVariable {
+        unsafe memory.layouts[index] = layout
+        index &+= 1
+      }
+      rest &= ~same
+    }
+  }
+
+  /// For the packets that `layOut` has gone through, until the machine runs again.
+  var layouts: HeaderLayouts {
+    let first = memory.first
+    return unsafe HeaderLayouts(
+      numbers: UnsafePointer(memory.layoutNumbers), layouts: UnsafePointer(memory.layouts),
+      runs: UnsafePointer(memory.runs), bytes: UnsafePointer(first.bytes),
+      byteStride: first.byteStride, counts: UnsafePointer(first.counts),
+      cursors: UnsafePointer(first.lane(first.cursorLane).base))
   }
 }

@@ -49,7 +49,16 @@ extension Machine {
   ) {
     let plan = unsafe image.plans.base[Int(calculation.plan)]
     let function = Int(calculation.function)
-    if plan.isFixed {
+    if calculation.tail != Instruction.none, externs.takesTails(function) {
+      let head = calculation.head
+      if head.bytes > 0 {
+        unsafe gather(fixed: head, bank, mask, scratch.keys, scratch.keyStride)
+      }
+      unsafe externs.hash(
+        function, mask: mask, bytes: scratch.keys, stride: scratch.keyStride,
+        count: Int(head.bytes), tails: bank.headerBytes(0, calculation.tail),
+        tailStride: bank.byteStride, into: target.base)
+    } else if plan.isFixed {
       unsafe gather(fixed: plan, bank, mask, scratch.keys, scratch.keyStride)
       unsafe externs.hash(
         function, mask: mask, bytes: scratch.keys, stride: scratch.keyStride,

@@ -76,6 +76,7 @@ extension Machine {
     let place = image.standard[StandardField.checksumError.rawValue]
     let bank = memory.bank(number)
     if place.kind == .mask { return bank.mask(place.index) & mask }
+    if place.kind == .nowhere { return 0 }
     return those(of: mask) { Self.value(place, bank, $0) != 0 }
   }
 
@@ -275,6 +276,42 @@ extension Machine {
         unsafe Self.set(place, bank, packet, to: takeWord(source, bytes))
       }
       unsafe source += bytes
+    }
+  }
+
+  /// Gives packets of bank 1 the fields that packets of bank 0 have now: `sources` names one for
+  /// each. What `saveFields` and `restoreFields` would do, field by field for all of them.
+  mutating func copyFields(_ list: Int, _ mask: UInt64, from sources: UnsafePointer<UInt8>) {
+    open(1)
+    let source = memory.first, target = memory.second
+    each(fieldOf: list) { place in
+      switch place.kind {
+      case .lane:
+        let from = source.lane(place.index), to = target.lane(place.index)
+        let low = lowBits(Int(place.width))
+        P4Pipelines.each(mask) { unsafe to[$0] = from[Int(sources[$0])] & low }
+      case .mask:
+        let from = source.mask(place.index)
+        let set = those(of: mask) { unsafe from &>> UInt64(sources[$0]) & 1 != 0 }
+        target.setMask(place.index, mask, to: set)
+      case .bytes:
+        P4Pipelines.each(mask) { packet in
+          unsafe copyBits(
+            source.headerBytes(Int(sources[packet]), 0), Int(place.index),
+            target.headerBytes(packet, 0), Int(place.index), count: Int(place.width))
+        }
+      case .variable:
+        let header = source.header(place.index)
+        let offset = header.offset &+ header.variableBit &>> 3
+        P4Pipelines.each(mask) { packet in
+          let from = unsafe Int(sources[packet])
+          target.setVariableBits(header, packet, source.variableBits(header, from))
+          unsafe moveBytes(
+            source.headerBytes(from, offset), target.headerBytes(packet, offset),
+            Int(place.width &+ 7) &>> 3)
+        }
+      case .nowhere: break
+      }
     }
   }
 

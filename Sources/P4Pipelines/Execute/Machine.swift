@@ -62,6 +62,7 @@ package struct Machine: ~Copyable {
     tables = TableSet(plan, secret: secret)
     externs = ExternSet(program, seed: seed)
     let image = CodeImage(code, program)
+    externs.setTails(words: image.tailWords)
     let memory = MachineMemory(code, image)
     scratch = memory.scratch
     sections = [
@@ -121,6 +122,29 @@ extension Machine {
     bank.lane(lengthLane)[packet] = length
     bank.lane(ingressTimestampLane)[packet] = ingressTimestamp & 0xffff_ffff_ffff
     opening[number] |= 1 &<< UInt64(truncatingIfNeeded: packet)
+  }
+
+  /// Begins packets of bank 1 as copies of packets of bank 0, as these came in: `sources` names one
+  /// for each. Without metadata; the caller writes the ingress port.
+  mutating func beginClones(_ mask: UInt64, of sources: UnsafePointer<UInt8>) {
+    let source = memory.first, target = memory.second
+    let ports = target.lane(ingressPortLane), types = target.lane(instanceTypeLane)
+    let packetLengths = target.lane(packetLengthLane), lengths = target.lane(lengthLane)
+    let times = target.lane(ingressTimestampLane)
+    P4Pipelines.each(mask) { packet in
+      let from = unsafe Int(sources[packet])
+      let count = unsafe source.counts[from]
+      unsafe target.addresses[packet] = source.addresses[from]
+      unsafe target.counts[packet] = count
+      let length = UInt64(truncatingIfNeeded: count)
+      target.arrivals[packet] = length
+      ports[packet] = 0
+      types[packet] = 0
+      packetLengths[packet] = length & 0xffff_ffff
+      lengths[packet] = length
+      times[packet] = 0
+    }
+    opening[1] |= mask
   }
 
   package mutating func parse(bank: Int, _ mask: UInt64) {
@@ -251,6 +275,14 @@ extension Machine {
   /// Session, bytes to keep: see `RequestKind`.
   package func requestValue(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
     Int(memory.bank(bank).requests.value(kind, checked(packet)))
+  }
+
+  /// Index in `P4Program.fieldLists` of a list with fields; -1: there are none to carry over.
+  @inline(__always)
+  func fieldList(_ kind: RequestKind, bank: Int, packet: Int) -> Int {
+    let list = Int(memory.bank(bank).requests.list(kind, checked(packet)))
+    if list < 0 || list >= image.fieldLists.count { return -1 }
+    return unsafe image.fieldLists.base[list].places.count == 0 ? -1 : list
   }
 
   /// Index in `P4Program.fieldLists` or `learnLists`; nil: the request names none.

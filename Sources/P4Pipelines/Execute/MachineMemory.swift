@@ -25,6 +25,9 @@ struct MachineMemory: ~Copyable {
   private let actionMasks: RawArray<UInt64>
   private let keys: RawArray<UInt8>
   private let input: RawArray<UInt8>
+  private let layoutNumberArray: RawArray<UInt8>
+  private let layoutArray: RawArray<HeaderLayout>
+  private let runArray: RawArray<PipelineCode.ByteRange>
 
   let first: Bank
   let second: Bank
@@ -61,6 +64,11 @@ struct MachineMemory: ~Copyable {
     let keys = RawArray<UInt8>(zeroes: 16 + Machine.width * keyStride)
     let input = RawArray<UInt8>(
       zeroes: image.gatherBytes + 48 + (image.hashesPayload ? Machine.payloadBytesMax : 0))
+
+    let layoutNumbers = RawArray<UInt8>(zeroes: Self.packets)
+    let layouts = RawArray<HeaderLayout>(zeroes: 2 * HeaderLayout.perBank)
+    let runs = RawArray<PipelineCode.ByteRange>(
+      zeroes: 2 * HeaderLayout.perBank * Int(image.deparserOrder.count))
 
     var banks: [Bank] = []
     for number in 0..<2 {
@@ -105,10 +113,19 @@ struct MachineMemory: ~Copyable {
     self.actionMasks = actionMasks
     self.keys = keys
     self.input = input
+    layoutNumberArray = layoutNumbers
+    layoutArray = layouts
+    runArray = runs
     first = banks[0]
     second = banks[1]
     self.scratch = scratch
   }
+
+  /// Per packet of both banks: its layout.
+  var layoutNumbers: UnsafeMutablePointer<UInt8> { unsafe layoutNumberArray.base }
+  var layouts: UnsafeMutablePointer<HeaderLayout> { unsafe layoutArray.base }
+  /// For each layout, places for as many runs as the deparser has headers.
+  var runs: UnsafeMutablePointer<PipelineCode.ByteRange> { unsafe runArray.base }
 
   @inline(__always)
   func bank(_ number: Int) -> Bank {

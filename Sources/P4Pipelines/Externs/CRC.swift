@@ -152,33 +152,3 @@ enum CRC<Register: FixedWidthInteger & UnsignedInteger & BitwiseCopyable> {
     Int(truncatingIfNeeded: word &>> shift & 255)
   }
 }
-
-/// Continues the Ethernet CRC over bytes that are known only by their own CRC: the check of A
-/// followed by B is `shift(check of A) ^ check of B`, for all B of one length.
-///
-/// For generators that hash a few changing bytes and a long constant tail.
-package struct CRC32Shift: ~Copyable {
-  /// `[byte of the check][its value]`.
-  private var table: RawArray<UInt32>
-
-  /// For a B of `byteCount` bytes.
-  package init(byteCount: Int) {
-    table = RawArray(zeroes: 4 * 256)
-    // What zeros behind A make of each bit of its check.
-    for bit in 0..<32 {
-      var register: UInt32 = 1 << UInt32(bit)
-      for _ in 0..<(8 * byteCount) {
-        register = register & 1 == 1 ? register >> 1 ^ 0xedb8_8320 : register >> 1
-      }
-      let place = bit / 8 * 256
-      let step = 1 << (bit % 8)
-      for value in 0..<256 where value & step != 0 { table[place + value] ^= register }
-    }
-  }
-
-  @inline(__always)
-  package func shift(_ check: UInt32) -> UInt32 {
-    unsafe table.base[Int(check & 255)] ^ table.base[256 &+ Int(check >> 8 & 255)]
-      ^ table.base[512 &+ Int(check >> 16 & 255)] ^ table.base[768 &+ Int(check >> 24)]
-  }
-}

@@ -221,6 +221,23 @@ extension ExternSet {
     unsafe hashes.hash(
       function, mask: mask, bytes: bytes, stride: stride, count: count, into: target)
   }
+
+  /// The same for inputs that end in the function's tail, which is not among the `count` bytes but
+  /// at `tails + i * tailStride`: only when `takesTails` has just said so.
+  func hash(
+    _ function: Int, mask: UInt64, bytes: UnsafePointer<UInt8>, stride: Int, count: Int,
+    tails: UnsafePointer<UInt8>, tailStride: Int, into target: UnsafeMutablePointer<UInt64>
+  ) {
+    unsafe hashes.hash(
+      function, mask: mask, bytes: bytes, stride: stride, count: count, tails: tails,
+      tailStride: tailStride, into: target)
+  }
+
+  @inline(__always)
+  func takesTails(_ function: Int) -> Bool { hashes.takesTails(function) }
+
+  /// Words of the tail of each function's input; 0: it has none. Before the first packet.
+  mutating func setTails(words: [Int]) { hashes.setTails(words: words) }
 }
 
 // MARK: Control plane

@@ -13,6 +13,7 @@ struct HashFunctions: ~Copyable {
   /// Of Toeplitz hashes, each with room for the longest.
   private var keys: RawArray<UInt32>
   private var generator: RawArray<UInt64>
+  private var tails: HashTails
   private static let keyWordsMax = 16
 
   struct Function: BitwiseCopyable {
@@ -69,6 +70,7 @@ struct HashFunctions: ~Copyable {
     tables = RawArray(zeroes: narrow)
     wideTables = RawArray(zeroes: wide)
     keys = RawArray(zeroes: keyCount)
+    tails = HashTails(words: [Int](repeating: 0, count: algorithms.count))
     for index in algorithms.indices { prepare(index) }
   }
 
@@ -130,6 +132,18 @@ struct HashFunctions: ~Copyable {
       functions[index].start = CRC<UInt64>.start(function.check)
     default: break
     }
+    prepareTails(index)
+  }
+
+  private func prepareTails(_ index: Int) {
+    let function = functions[index]
+    unsafe tails.prepare(
+      index, isReflected(function) ? UnsafePointer(tables.base + function.offset) : nil)
+  }
+
+  @inline(__always)
+  private func isReflected(_ function: Function) -> Bool {
+    function.kind == .crc && function.check.reflectsInput && function.check.reflectsOutput
   }
 
   // MARK: Hashing
@@ -147,7 +161,7 @@ struct HashFunctions: ~Copyable {
   ) {
     let function = functions[number]
     var rest = mask
-    if function.kind == .crc, function.check.reflectsInput, function.check.reflectsOutput {
+    if isReflected(function) {
       let tables = unsafe UnsafePointer(tables.base + function.offset)
       let start = UInt32(truncatingIfNeeded: function.start)
       while rest != 0 {
@@ -164,6 +178,37 @@ struct HashFunctions: ~Copyable {
       rest &= rest &- 1
       unsafe target[packet] = hash(function, UnsafeRawPointer(bytes + packet &* stride), count)
     }
+  }
+
+  /// The same for inputs that end in the tail that `setTails` has announced: `count` bytes before
+  /// it at `bytes + i * stride`, the tail itself at `tails + i * tailStride`. To be called when
+  /// `takesTails` says so, which is asked once for each batch.
+  func hash(
+    _ number: Int, mask: UInt64, bytes: UnsafePointer<UInt8>, stride: Int, count: Int,
+    tails tailBytes: UnsafePointer<UInt8>, tailStride: Int,
+    into target: UnsafeMutablePointer<UInt64>
+  ) {
+    let function = functions[number]
+    let tables = unsafe UnsafePointer(tables.base + function.offset)
+    let start = UInt32(truncatingIfNeeded: function.start)
+    each(mask) { packet in
+      unsafe target[packet] = UInt64(
+        CRC<UInt32>.updateReflected(
+          start, tables, UnsafeRawPointer(bytes + packet &* stride), count))
+    }
+    unsafe tails.take(
+      number, mask: mask, tails: tailBytes, stride: tailStride, into: target, tables)
+    if function.check.final != 0 { each(mask) { unsafe target[$0] ^= function.check.final } }
+  }
+
+  @inline(__always)
+  func takesTails(_ number: Int) -> Bool { tails.isWorthwhile(number) }
+
+  /// Words at the end of each function's input that may be handed over apart; 0: none.
+  mutating func setTails(words: [Int]) {
+    precondition(words.count == functions.count)
+    tails = HashTails(words: words)
+    for index in words.indices { prepareTails(index) }
   }
 
   @inline(__always)

@@ -87,7 +87,7 @@ extension P4Switch {
       counters.increment(.cloneSessionUnknown)
       return
     }
-    let list = machine.requestList(.clone, bank: 0, packet: packet) ?? -1
+    let list = machine.fieldList(.clone, bank: 0, packet: packet)
     counters.increment(.clonedAtIngress)
     if Sink.isObserving { sink.note(.cloned(session: number), bank: 0, packet: packet) }
     var replicationID: Int32 = -1
@@ -112,6 +112,7 @@ extension P4Switch {
     }
   }
 
+  @inline(__always)
   private mutating func cloneIngress<Sink: PacketSink & ~Copyable>(
     _ packet: Int, list: Int, to port: Int, replicationID: Int32, truncation: UInt32,
     takesBuffer: Bool, into sink: inout Sink
@@ -122,22 +123,18 @@ extension P4Switch {
     }
     makeRoomForClones(into: &sink)
     let place = place(into: &sink)
-    let buffer = slots[packet].buffer
-    // The parser sees where the packet came from outside, and no other metadata.
-    machine.begin(
-      bank: 1, packet: place, bytes: buffer.address, count: Int(buffer.length),
-      ingressPort: Int(slots[packet].origin), instanceType: 0,
-      packetLength: Int(buffer.length), ingressTimestamp: 0)
-    if list >= 0 {
-      machine.saveFields(list, bank: 0, packet: packet, to: cloneFields.address(of: place))
-    }
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: place)
+    // What it takes from there is taken when all clones are parsed: bank 0 stays as it is until
+    // then.
+    unsafe sources.base[place] = UInt8(truncatingIfNeeded: packet)
+    if list >= 0 { listed |= bit }
     slots[Machine.width + place] = PacketSlot(
-      buffer: buffer, port: UInt16(truncatingIfNeeded: port), origin: slots[packet].origin,
+      buffer: slots[packet].buffer, port: UInt16(truncatingIfNeeded: port), origin: slots[packet].origin,
       replicationID: replicationID, instanceType: InstanceType.ingressClone,
-      ownsBuffer: takesBuffer, fieldList: Int16(list), truncation: truncation)
+      ownsBuffer: takesBuffer, fieldList: Int16(truncatingIfNeeded: list), truncation: truncation)
     if takesBuffer { slots[packet].ownsBuffer = false }
-    unparsed |= 1 << UInt64(place)
-    voided |= 1 << UInt64(place)
+    unparsed |= bit
+    voided |= bit
     stage(place, bank: 1)
   }
 
@@ -154,7 +151,7 @@ extension P4Switch {
       return
     }
     let slot = slots[bank * Machine.width + packet]
-    let list = machine.requestList(.clone, bank: bank, packet: packet) ?? -1
+    let list = machine.fieldList(.clone, bank: bank, packet: packet)
     counters.increment(.clonedAtEgress)
     if Sink.isObserving { sink.note(.cloned(session: number), bank: bank, packet: packet) }
     guard held.freeCount > 0 else {

@@ -14,32 +14,34 @@ extension P4Switch {
     let recirculated1 = machine.requested(.recirculate, bank: 1)
     let cut0 = machine.requested(.truncate, bank: 0)
     let cut1 = machine.requested(.truncate, bank: 1)
+    machine.layOut(bank: 0, write0)
+    machine.layOut(bank: 1, write1)
+    let layouts = machine.layouts
     var sent = 0
     var sentBytes = 0
     for index in 0..<ordered {
       let place = Int(order[index])
-      let packet = place & (Machine.width - 1)
-      let bank = place / Machine.width
-      let bit: UInt64 = 1 << UInt64(packet)
-      guard (bank == 0 ? write0 : write1) & bit != 0 else {
+      let isFirst = place < Machine.width
+      let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: place)
+      guard (isFirst ? write0 : write1) & bit != 0 else {
         giveBack(place, into: &sink)
         continue
       }
-      guard var buffer = deparse(packet, bank: bank, into: &sink) else { continue }
-      let isCut = (bank == 0 ? cut0 : cut1) & bit != 0
-      if isCut || slots[place].truncation != 0 {
-        truncate(&buffer, packet, bank: bank, isCut: isCut)
-      }
-      if (bank == 0 ? recirculated0 : recirculated1) & bit != 0 {
-        recirculate(buffer, packet, bank: bank, into: &sink)
+      guard var buffer = deparse(place, layouts, into: &sink) else { continue }
+      let isCut = (isFirst ? cut0 : cut1) & bit != 0
+      if isCut || slots[place].truncation != 0 { truncate(&buffer, place, isCut: isCut) }
+      if (isFirst ? recirculated0 : recirculated1) & bit != 0 {
+        recirculate(buffer, place, into: &sink)
       } else {
-        sent += 1
-        sentBytes += Int(buffer.length)
+        sent &+= 1
+        sentBytes &+= Int(buffer.length)
+        let port = Int(slots[place].port)
         if Sink.isObserving {
-          let event = SwitchEvent.sent(port: Int(slots[place].port), length: Int(buffer.length))
-          sink.note(event, bank: bank, packet: packet)
+          sink.note(
+            .sent(port: port, length: Int(buffer.length)), bank: place / Machine.width,
+            packet: place % Machine.width)
         }
-        sink.send(buffer, to: Int(slots[place].port))
+        sink.send(buffer, to: port)
       }
     }
     counters.add(sent, to: .sent)
@@ -55,73 +57,96 @@ extension P4Switch {
   /// that is counted and its buffer given back.
   @inline(__always)
   private mutating func deparse<Sink: PacketSink & ~Copyable>(
-    _ packet: Int, bank: Int, into sink: inout Sink
+    _ place: Int, _ layouts: HeaderLayouts, into sink: inout Sink
   ) -> PacketBuffer? {
-    let place = bank &* Machine.width &+ packet
-    let headers = machine.headerLength(bank: bank, packet: packet)
-    let payloadStart = machine.payloadOffset(bank: bank, packet: packet)
-    let slot = slots[place]
-    if slot.ownsBuffer {
-      var buffer = slot.buffer
-      if headers != payloadStart {
-        guard resize(&buffer, by: headers - payloadStart, payloadStart: payloadStart) else {
-          lose(packet, bank: bank, .droppedTooLarge, &sink)
-          sink.recycle(slot.buffer)
+    let layout = layouts[place]
+    let headers = layout.map { Int($0.length) } ?? headerLength(place)
+    let payloadStart = layouts.payloadOffset(place)
+    var buffer = slots[place].buffer
+    if slots[place].ownsBuffer {
+      let delta = headers &- payloadStart
+      if delta != 0 {
+        if delta <= Int(buffer.headroom) {
+          move(&buffer, by: delta)
+        } else if !moveBack(&buffer, by: delta, payloadStart: payloadStart) {
+          lose(place, .droppedTooLarge, &sink)
+          sink.recycle(slots[place].buffer)
           return nil
         }
       }
-      machine.writeHeaders(bank: bank, packet: packet, to: buffer.address)
-      return buffer
+    } else {
+      // A copy: its bytes are still another packet's.
+      let payload = max(0, Int(buffer.length) &- payloadStart)
+      let from = buffer.address &+ UInt(payloadStart)
+      guard let own = allocate(headers &+ payload, for: place, into: &sink) else { return nil }
+      buffer = own
+      if payload > 0 {
+        copyMemory(to: buffer.address &+ UInt(headers), from: from, count: payload)
+      }
     }
-    // A copy: its bytes are still another packet's.
-    let payload = max(0, Int(slot.buffer.length) - payloadStart)
-    guard let buffer = allocate(headers + payload, for: packet, bank: bank, into: &sink) else {
-      return nil
-    }
-    machine.writeHeaders(bank: bank, packet: packet, to: buffer.address)
-    if payload > 0 {
-      copyMemory(
-        to: buffer.address + UInt(headers), from: slot.buffer.address + UInt(payloadStart),
-        count: payload)
+    if let layout {
+      layouts.write(layout, place, to: buffer.address)
+    } else {
+      writeHeaders(place, to: buffer.address)
     }
     return buffer
   }
 
-  /// Makes room for headers that are `delta` bytes longer than before. False: there is none.
-  private mutating func resize(_ buffer: inout PacketBuffer, by delta: Int, payloadStart: Int)
-    -> Bool
-  {
+  /// Headers with a varbit, or one of very many sets of headers in the batch.
+  @inline(never)
+  private mutating func headerLength(_ place: Int) -> Int {
+    machine.headerLength(bank: place / Machine.width, packet: place % Machine.width)
+  }
+
+  @inline(never)
+  private mutating func writeHeaders(_ place: Int, to address: UInt) {
+    machine.writeHeaders(
+      bank: place / Machine.width, packet: place % Machine.width, to: address)
+  }
+
+  private mutating func lose<Sink: PacketSink & ~Copyable>(
+    _ place: Int, _ reason: SwitchCounter, _ sink: inout Sink
+  ) {
+    lose(place % Machine.width, bank: place / Machine.width, reason, &sink)
+  }
+
+  /// Room for headers that are `delta` bytes longer than before, taken from the headroom.
+  @inline(__always)
+  private func move(_ buffer: inout PacketBuffer, by delta: Int) {
+    buffer.address = UInt(bitPattern: Int(bitPattern: buffer.address) &- delta)
+    buffer.headroom = UInt16(clamping: Int(buffer.headroom) &- delta)
+    buffer.length = UInt32(truncatingIfNeeded: Int(buffer.length) &+ delta)
+  }
+
+  /// The same where the headroom does not suffice: the payload moves back. False: there is no room.
+  @inline(never)
+  private func moveBack(_ buffer: inout PacketBuffer, by delta: Int, payloadStart: Int) -> Bool {
     let headroom = Int(buffer.headroom)
-    if delta > headroom {
-      // Not enough before the packet: the payload moves back.
-      let shift = delta - headroom
-      guard shift <= Int(buffer.tailroom) else { return false }
-      let payload = Int(buffer.length) - payloadStart
-      let from = buffer.address + UInt(payloadStart)
-      if payload > 0 { copyMemory(to: from + UInt(shift), from: from, count: payload) }
-      buffer.address -= UInt(headroom)
-      buffer.headroom = 0
-      buffer.tailroom -= UInt16(shift)
-    } else {
-      buffer.address = UInt(bitPattern: Int(bitPattern: buffer.address) - delta)
-      buffer.headroom = UInt16(clamping: headroom - delta)
-    }
+    let shift = delta - headroom
+    guard shift <= Int(buffer.tailroom) else { return false }
+    let payload = Int(buffer.length) - payloadStart
+    let from = buffer.address + UInt(payloadStart)
+    if payload > 0 { copyMemory(to: from + UInt(shift), from: from, count: payload) }
+    buffer.address -= UInt(headroom)
+    buffer.headroom = 0
+    buffer.tailroom -= UInt16(shift)
     buffer.length = UInt32(Int(buffer.length) + delta)
     return true
   }
 
   /// A new buffer for `count` bytes; nil, and counted, when there is none or it is too small.
+  @inline(__always)
   private mutating func allocate<Sink: PacketSink & ~Copyable>(
-    _ count: Int, for packet: Int, bank: Int, into sink: inout Sink
+    _ count: Int, for place: Int, into sink: inout Sink
   ) -> PacketBuffer? {
     guard var buffer = sink.allocate() else {
-      lose(packet, bank: bank, .droppedNoBuffer, &sink)
+      lose(place, .droppedNoBuffer, &sink)
       return nil
     }
     let missing = count - Int(buffer.tailroom)
     if missing > 0 {
       guard missing <= Int(buffer.headroom) else {
-        lose(packet, bank: bank, .droppedTooLarge, &sink)
+        lose(place, .droppedTooLarge, &sink)
         sink.recycle(buffer)
         return nil
       }
@@ -139,9 +164,9 @@ extension P4Switch {
   mutating func copyBytes<Sink: PacketSink & ~Copyable>(
     of packet: Int, bank: Int, into sink: inout Sink
   ) -> PacketBuffer? {
-    let original = slots[bank * Machine.width + packet].buffer
-    guard let buffer = allocate(Int(original.length), for: packet, bank: bank, into: &sink)
-    else { return nil }
+    let place = bank * Machine.width + packet
+    let original = slots[place].buffer
+    guard let buffer = allocate(Int(original.length), for: place, into: &sink) else { return nil }
     if original.length > 0 {
       copyMemory(to: buffer.address, from: original.address, count: Int(original.length))
     }
@@ -149,15 +174,15 @@ extension P4Switch {
   }
 
   /// Cuts a packet to what the program or its clone session lets through, whichever is shorter.
-  private mutating func truncate(
-    _ buffer: inout PacketBuffer, _ packet: Int, bank: Int, isCut: Bool
-  ) {
+  @inline(never)
+  private mutating func truncate(_ buffer: inout PacketBuffer, _ place: Int, isCut: Bool) {
     var limit = UInt32.max
     if isCut {
-      let asked = machine.requestValue(.truncate, bank: bank, packet: packet)
+      let asked = machine.requestValue(
+        .truncate, bank: place / Machine.width, packet: place % Machine.width)
       limit = UInt32(clamping: asked)
     }
-    let session = slots[bank * Machine.width + packet].truncation
+    let session = slots[place].truncation
     if session != 0 { limit = min(limit, session) }
     guard limit < buffer.length else { return }
     buffer.tailroom = UInt16(clamping: Int(buffer.tailroom) + Int(buffer.length - limit))
@@ -166,20 +191,23 @@ extension P4Switch {
   }
 
   /// The packet as it leaves the deparser begins ingress again.
+  @inline(__always)
   private mutating func recirculate<Sink: PacketSink & ~Copyable>(
-    _ buffer: PacketBuffer, _ packet: Int, bank: Int, into sink: inout Sink
+    _ buffer: PacketBuffer, _ place: Int, into sink: inout Sink
   ) {
+    let bank = place / Machine.width
+    let packet = place % Machine.width
     guard again.room > 0 else {
-      lose(packet, bank: bank, .droppedRecirculationFull, &sink)
+      lose(place, .droppedRecirculationFull, &sink)
       sink.recycle(buffer)
       return
     }
-    let list = machine.requestList(.recirculate, bank: bank, packet: packet) ?? -1
+    let list = machine.fieldList(.recirculate, bank: bank, packet: packet)
     if list >= 0 { machine.saveFields(list, bank: bank, packet: packet, to: again.nextFields) }
     again.push(
       WaitingPacket(
-        buffer: buffer, port: slots[bank * Machine.width + packet].origin,
-        instanceType: InstanceType.recirculated, fieldList: Int16(list)))
+        buffer: buffer, port: slots[place].origin, instanceType: InstanceType.recirculated,
+        fieldList: Int16(truncatingIfNeeded: list)))
     counters.increment(.recirculated)
     if Sink.isObserving { sink.note(.recirculated, bank: bank, packet: packet) }
   }

@@ -12,6 +12,7 @@ extension P4Switch {
       staged0 = 0
       staged1 = 0
       unparsed = 0
+      listed = 0
       voided = 0
     }
     if ordered == 0 { return }
@@ -41,20 +42,12 @@ extension P4Switch {
   /// Parses ingress clones and gives all copies the metadata that copies have.
   private mutating func prepareCopies<Sink: PacketSink & ~Copyable>(_ sink: inout Sink) {
     if unparsed != 0 {
+      beginClones()
       parse(bank: 1, unparsed, &sink)
       let endless = machine.requested(.stepLimit, bank: 1) & unparsed
       if endless != 0 { loseCopies(endless, &sink) }
       machine.resetMetadata(bank: 1, unparsed)
-      var bits = unparsed
-      while bits != 0 {
-        let place = bits.trailingZeroBitCount
-        bits &= bits &- 1
-        let list = slots[Machine.width + place].fieldList
-        if list >= 0 {
-          machine.restoreFields(
-            Int(list), bank: 1, packet: place, from: cloneFields.address(of: place))
-        }
-      }
+      if listed != 0 { takeFields() }
     }
     if voided != 0 { machine.clearRequests(.all, bank: 1, voided) }
     let types = unsafe machine.lane(of: .instanceType, bank: 1)
@@ -89,6 +82,35 @@ extension P4Switch {
       }
     }
     ordered = kept
+  }
+
+  /// The parser sees where the packet came from outside, and no other metadata.
+  private mutating func beginClones() {
+    unsafe machine.beginClones(unparsed, of: sources.base)
+    guard let ports = unsafe machine.lane(of: .ingressPort, bank: 1) else { return }
+    var bits = unparsed
+    while bits != 0 {
+      let place = bits.trailingZeroBitCount
+      bits &= bits &- 1
+      unsafe ports[place] = UInt64(slots[Machine.width + place].origin) & 0x1ff
+    }
+  }
+
+  /// Metadata for ingress clones, all with the same field list at once.
+  private mutating func takeFields() {
+    var rest = listed
+    while rest != 0 {
+      let list = slots[Machine.width + rest.trailingZeroBitCount].fieldList
+      var same: UInt64 = 0
+      var bits = rest
+      while bits != 0 {
+        let place = bits.trailingZeroBitCount
+        if slots[Machine.width + place].fieldList == list { same |= bits & (0 &- bits) }
+        bits &= bits &- 1
+      }
+      unsafe machine.copyFields(Int(list), same, from: sources.base)
+      rest &= ~same
+    }
   }
 
   private mutating func set(_ field: StandardField, bank: Int, _ mask: UInt64, to value: UInt64) {

@@ -8,11 +8,15 @@ extension P4Switch {
   mutating func takeBatch() -> Int {
     var count = 0
     let repeated = min(again.count, Machine.width)
+    var listed: UInt64 = 0
     while count < repeated {
       let (packet, fields) = again.pop()
       begin(packet, at: count, ingressPort: 0)
-      slots[count].fieldList = packet.fieldList
-      restores[count] = fields
+      if packet.fieldList >= 0 {
+        slots[count].fieldList = packet.fieldList
+        restores[count] = fields
+        listed |= 1 << UInt64(count)
+      }
       count += 1
     }
     let fresh = min(arrivals.count, Machine.width - count)
@@ -25,7 +29,9 @@ extension P4Switch {
       }
     }
     // Afterwards: the machine clears metadata for all packets of a batch at once.
-    for packet in 0..<repeated where slots[packet].fieldList >= 0 {
+    while listed != 0 {
+      let packet = listed.trailingZeroBitCount
+      listed &= listed &- 1
       machine.restoreFields(
         Int(slots[packet].fieldList), bank: 0, packet: packet, from: restores[packet])
     }
@@ -155,6 +161,7 @@ extension P4Switch {
     _ mask: UInt64, groups: UInt64, into sink: inout Sink
   ) {
     let cloned = machine.requested(.clone, bank: 0)
+    machine.clearRequests(.clone, bank: 0, mask)
     let learned = machine.requested(.digest, bank: 0)
     let resubmitted = machine.requested(.resubmit, bank: 0)
     let spec = unsafe machine.lane(of: .egressSpec, bank: 0)
@@ -169,7 +176,6 @@ extension P4Switch {
         // A dropped packet has no more use for its bytes: its clone may have them.
         let goesOn = !isDropped || (resubmitted | groups) & bit != 0
         cloneIngress(packet, mayTakeBuffer: !goesOn, into: &sink)
-        machine.clearRequests(.clone, bank: 0, bit)
       }
       if learned & bit != 0 { learn(packet, &sink) }
       if resubmitted & bit != 0 {
@@ -217,7 +223,7 @@ extension P4Switch {
       finished0 |= 1 << UInt64(packet)
       return
     }
-    let list = machine.requestList(.resubmit, bank: 0, packet: packet) ?? -1
+    let list = machine.fieldList(.resubmit, bank: 0, packet: packet)
     if list >= 0 { machine.saveFields(list, bank: 0, packet: packet, to: again.nextFields) }
     again.push(
       WaitingPacket(

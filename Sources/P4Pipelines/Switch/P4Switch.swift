@@ -31,8 +31,6 @@ package struct P4Switch: ~Copyable {
 
   /// The packets in the banks: place 64 * bank + packet.
   var slots: FixedArray<PacketSlot>
-  /// Field values of ingress clones, until they are parsed again.
-  let cloneFields: RecordArea
   /// Places in the order in which they leave.
   var order: FixedArray<UInt8>
   var ordered = 0
@@ -42,6 +40,9 @@ package struct P4Switch: ~Copyable {
   /// Of bank 1: how many places are taken, and which of them have to be parsed first.
   var copies = 0
   var unparsed: UInt64 = 0
+  /// Of those: which have a field list, and the packets of bank 0 whose fields they get.
+  var listed: UInt64 = 0
+  let sources: RawArray<UInt8>
   /// Of bank 1: copies, whose requests are void; moved originals keep theirs.
   var voided: UInt64 = 0
   /// Of bank 0: to be given back when no copy needs their bytes any more.
@@ -84,7 +85,7 @@ package struct P4Switch: ~Copyable {
       capacity: SwitchLimits.digests, bytes: digestBytes, lists: program.learnLists.count)
     idleTables = program.tables.indices.filter { program.tables[$0].supportsTimeout }
     slots = FixedArray(repeating: PacketSlot(), count: 2 * Machine.width)
-    cloneFields = RecordArea(bytes: fieldBytes, count: Machine.width)
+    sources = RawArray(zeroes: Machine.width)
     order = FixedArray(repeating: 0, count: 2 * Machine.width)
     restores = FixedArray(repeating: 0, count: Machine.width)
     egressKeepsOrder = machine.egressKeepsOrder

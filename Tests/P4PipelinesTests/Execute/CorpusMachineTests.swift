@@ -75,7 +75,7 @@ struct CorpusMachineTests {
       machine.beginEgress(bank: bank, mask, timestamp: 99)
       machine.egress(bank: bank, mask)
       machine.updateChecksums(bank: bank, mask)
-      let sameLayout = machine.sameLayout(bank: bank, mask)
+      machine.layOut(bank: bank, mask)
       for packet in 0..<count {
         let length = machine.headerLength(bank: bank, packet: packet)
         var headers = [UInt8](repeating: 0, count: length + 1)
@@ -85,7 +85,16 @@ struct CorpusMachineTests {
         }
         #expect(headers.last == 0, "nothing is written behind the headers")
         let payload = machine.payloadOffset(bank: bank, packet: packet)
-        #expect((sameLayout >> UInt64(packet) & 1 == 1) == (length == payload))
+        let place = bank * Machine.width + packet
+        #expect(machine.layouts.payloadOffset(place) == payload)
+        if let layout = machine.layouts[place] {
+          #expect(Int(layout.length) == length)
+          var batch = [UInt8](repeating: 0, count: length + 1)
+          batch.withUnsafeMutableBufferPointer {
+            machine.layouts.write(layout, place, to: UInt(bitPattern: $0.baseAddress!))
+          }
+          #expect(batch == headers)
+        }
         requests[packet] += RequestKind.allCases.map { kind in
           machine.requested(kind, bank: bank) >> UInt64(packet) & 1
         }

@@ -146,21 +146,56 @@ struct HashTests {
     }
   }
 
-  @Test func tailsAreAddedWithoutTheirBytes() {
-    let externs = externs(.crc32)
+  @Test(arguments: [P4Program.HashAlgorithm.crc32, .crc16, .crc32Custom, .crc16Custom])
+  func tailsApartAreTheSameAsWhole(algorithm: P4Program.HashAlgorithm) throws {
+    var externs = externs(algorithm)
     var random = SplitMix64(seed: 6)
-    for length in [0, 1, 3, 8, 32, 100] {
-      let shift = CRC32Shift(byteCount: length)
-      for _ in 0..<20 {
-        let head = (0..<Int(random.next() % 20)).map { _ in UInt8(truncatingIfNeeded: random.next())
+    func bytes(_ count: Int) -> [UInt8] {
+      (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    }
+    for words in [2, 4, 16] {
+      externs.setTails(words: [words])
+      // One tail for all, a few, and one for each: then the batches after it are hashed whole.
+      for distinct in [1, 5, 64] {
+        let tails = (0..<distinct).map { _ in bytes(8 * words) }
+        for mask in someMasks {
+          let count = Int(random.next() % 20)
+          let heads = (0..<64).map { _ in bytes(count) }
+          var target = [UInt64](repeating: 0, count: 64)
+          if externs.takesTails(0) {
+            let headBytes: [UInt8] = heads.flatMap { $0 + [UInt8(0)] }
+            let tailBytes: [UInt8] = (0..<64).flatMap { tails[$0 % distinct] + [UInt8(0xaa)] }
+            externs.hash(
+              0, mask: mask, bytes: headBytes, stride: count + 1, count: count, tails: tailBytes,
+              tailStride: 8 * words + 1, into: &target)
+            for packet in 0..<64 where mask >> UInt64(packet) & 1 == 1 {
+              let whole = heads[packet] + tails[packet % distinct]
+              let expected = externs.hash(0, whole, whole.count)
+              #expect(target[packet] == expected)
+            }
+          }
         }
-        let tail = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-        let whole = externs.hash(0, head + tail, head.count + length)
-        let first = UInt32(externs.hash(0, head, head.count))
-        let second = UInt32(externs.hash(0, tail, length))
-        let combined = shift.shift(first) ^ second
-        #expect(UInt64(combined) == whole)
+        let isPaused = !externs.takesTails(0)
+        if distinct == 64 { #expect(isPaused) }
+        externs.setTails(words: [words])
       }
+    }
+    // What is remembered goes when the check changes.
+    if algorithm == .crc32Custom {
+      externs.setTails(words: [4])
+      let tail = bytes(32)
+      for polynomial in [0x04c1_1db7, 0x1edc_6f41] as [UInt64] {
+        try externs.setCRC(0, check(32, polynomial, 0xffff_ffff, 0, true, true))
+        var target = [UInt64](repeating: 0, count: 64)
+        externs.hash(
+          0, mask: 1, bytes: [1, 2, 3], stride: 3, count: 3, tails: tail, tailStride: 32,
+          into: &target)
+        let expected = externs.hash(0, [1, 2, 3] + tail, 35)
+        #expect(target[0] == expected)
+      }
+      try externs.setCRC(0, check(32, 0x04c1_1db7, 0, 0, false, false))
+      let takesTails = externs.takesTails(0)
+      #expect(!takesTails)
     }
   }
 
