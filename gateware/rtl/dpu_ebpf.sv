@@ -381,14 +381,14 @@ module dpu_ebpf #(
   wire all_idle =
       (&(lane_idle | obeying[CORES-1:0])) && busy == 0 && submit_head == submit_tail
       && !refusal_valid;
-  wire [2:0] counter_core = q_address[8:6];
+  wire [3:0] counter_core = q_address[9:6] - 4'd4;
   wire [CORE_BITS-1:0] counter_at = counter_core[CORE_BITS-1:0];
 
   reg [63:0] register_value;
   always_comb
     if (at >= 12'h100) begin
       register_value = 64'd0;
-      if (at < 12'h300 && {29'd0, counter_core} < CORES)
+      if (at < 12'h300 && {28'd0, counter_core} < CORES)
         case (q_address[5:3])
           3'd0: register_value = {32'd0, packets[32*counter_at+:32]};
           3'd1: register_value = {16'd0, instructions[48*counter_at+:48]};
