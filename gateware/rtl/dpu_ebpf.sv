@@ -332,6 +332,15 @@ module dpu_ebpf #(
     end
 
   // ---- Completions -----------------------------------------------------------------------------
+  // A reset clears the ring, from its front, so that no phase of before is left.
+  reg [8:0] clear_row;
+  reg was_reset;
+  always_ff @(posedge clk) begin
+    was_reset <= reset;
+    if (reset && !was_reset) clear_row <= 9'd0;
+    else if (!clear_row[8]) clear_row <= clear_row + 9'd1;
+  end
+
   // In turns: the lanes, then what was refused.
   wire refusal_ready = refusal_valid && (!control_in_order || refusal_number == completion_tail[7:0]);
   wire [CORES:0] offers = {refusal_ready, has_completion};
@@ -339,7 +348,7 @@ module dpu_ebpf #(
   wire [CORES:0] preferred = offers & later;
   wire [CORES:0] among = preferred != 0 ? preferred : offers;
   wire [CORES:0] served = among & (~among + 1'b1);
-  wire room = outstanding < 16'd256;
+  wire room = outstanding < 16'd256 && clear_row[8];
   wire serves = room && offers != 0;
   assign taken = serves ? served[CORES-1:0] : {CORES{1'b0}};
   assign refusal_taken = serves && served[CORES];
@@ -371,15 +380,16 @@ module dpu_ebpf #(
   memory_ring #(
       .HALF(64)
   ) completion_ring (
-      .clk(clk), .we({2{cpl_valid}}), .write_row(cpl_index), .in(cpl_data),
-      .read_row(q_address[11:4]), .out(completion_out)
+      .clk(clk), .we({2{cpl_valid || !clear_row[8]}}),
+      .write_row(clear_row[8] ? cpl_index : clear_row[7:0]),
+      .in(clear_row[8] ? cpl_data : 128'd0), .read_row(q_address[11:4]), .out(completion_out)
   );
 
   // ---- Reads -----------------------------------------------------------------------------------
   wire [15:0] instruction_set = 16'b0000_1111_1111_1111;
   wire [7:0] running_wide = {{8 - CORES{1'b0}}, lane_running};
   wire all_idle =
-      (&(lane_idle | obeying[CORES-1:0])) && busy == 0 && submit_head == submit_tail
+      clear_row[8] && (&(lane_idle | obeying[CORES-1:0])) && busy == 0 && submit_head == submit_tail
       && !refusal_valid;
   wire [3:0] counter_core = q_address[9:6] - 4'd4;
   wire [CORE_BITS-1:0] counter_at = counter_core[CORE_BITS-1:0];
