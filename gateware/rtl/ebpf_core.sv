@@ -1,0 +1,551 @@
+// One eBPF core: fetch, decode, execute, memory; in order, one instruction a cycle. Results of
+// execute and memory are bypassed to decode. A taken branch costs one cycle more, an unconditional
+// jump none, the use of a load's result right after it one.
+//
+// Execute is where an instruction becomes final: faults are found there, stores happen there, and
+// nothing behind it can fail.
+`include "defs.svh"
+
+module ebpf_core #(
+    parameter SLOT_BITS = 1,
+    // Rows of one bank of data memory: 128 for each slot, 256 of stack.
+    parameter ROW_BITS = SLOT_BITS > 1 ? SLOT_BITS + 8 : 9
+) (
+    input wire clk,
+    input wire rst,
+    input wire en,                   // 0 freezes the core
+    input wire cancel,                // ends the program, without `done`
+
+    // Start: only when `idle`. What stands here must stay until the end.
+    input wire start,
+    input wire hbpf,                 // r1 to r5 as they are, no instruction limit
+    input wire [SLOT_BITS-1:0] slot,
+    input wire [10:0] length,
+    input wire [12:0] program_rows,
+    input wire program_upper,        // first row is 2,048
+    input wire [31:0] limit,
+    input wire divide_faults,
+    output wire idle,
+
+    // The end: `done` for one cycle, the rest until the next start.
+    output reg done,
+    output reg [31:0] result,
+    output reg [4:0] fault,
+    output reg [12:0] fault_row,
+    output reg [31:0] cycles,
+    output wire running,
+    output wire busy,
+    output wire retires,
+
+    output wire program_en,
+    output wire [11:0] program_row,
+    input wire [63:0] program_data,
+
+    output wire data_en,
+    output wire [7:0] data_we_0,
+    output wire [7:0] data_we_1,
+    output wire [ROW_BITS-1:0] data_row_0,
+    output wire [ROW_BITS-1:0] data_row_1,
+    output wire [63:0] data_in,
+    input wire [63:0] data_out_0,
+    input wire [63:0] data_out_1,
+
+    // Registers from outside, while not running.
+    input wire register_clear,       // forget r0 and r6 to r9
+    input wire [1:0] register_we,
+    input wire [3:0] register_index,
+    input wire [63:0] register_in,
+    output wire [63:0] register_out,
+
+    // Helper functions: five arguments, one a cycle, then an answer.
+    output wire helper_argument,
+    output wire [2:0] helper_number,
+    output wire [63:0] helper_value,
+    output wire [31:0] helper_function,
+    input wire helper_ready,
+    input wire helper_known,
+    input wire helper_ends,
+    input wire [63:0] helper_result,
+
+    // What retired, one cycle after execute: for co-simulation.
+    output wire trace_valid,
+    output reg [12:0] trace_row,
+    output wire trace_write,
+    output wire [3:0] trace_index,
+    output wire [63:0] trace_value,
+    output reg trace_store,
+    output reg [1:0] trace_size,
+    output reg [63:0] trace_address,
+    output reg [63:0] trace_stored
+);
+  // ---- Execute: registers in front of it -------------------------------------------------------
+  reg active;  // a program runs
+  reg ex_valid;
+  reg [12:0] ex_row;
+  reg [4:0] ex_fault;
+  reg [63:0] ex_a, ex_b;
+  reg [15:0] ex_offset;
+  reg [3:0] ex_operation;
+  reg [1:0] ex_size;
+  reg ex_64, ex_swap_always, ex_signed_load, ex_by_register;
+  reg ex_load, ex_store, ex_atomic, ex_branch, ex_call, ex_helper, ex_exit;
+  reg ex_multiply, ex_divide;
+  reg [3:0] ex_atomic_operation;
+  reg ex_writes;
+  reg [3:0] ex_index;
+  reg [11:0] ex_target;
+  reg ex_target_bad;
+  reg [3:0] step;  // of an instruction that takes several cycles
+
+  // ---- Memory: registers in front of it --------------------------------------------------------
+  reg m_writes, m_load, m_signed;
+  reg [3:0] m_index, m_low;
+  reg [1:0] m_size;
+  reg [63:0] m_result;
+
+  reg [3:0] frames_left;  // this function's included
+  wire [63:0] stack_top = {32'h0000_7fff, 19'd0, frames_left, 9'd0};
+  reg limit_reached;
+  reg [31:0] limit_left;
+
+  wire ex_done;
+  wire ex_taken;
+  wire ex_ends;
+  wire ex_faults;
+  wire [63:0] ex_result;
+  wire [63:0] m_value;
+
+  // ---- Fetch -----------------------------------------------------------------------------------
+  reg [12:0] id_row;
+  reg id_valid;
+  reg wide;  // the row in decode is the second one of a wide load
+  reg [3:0] wide_index;
+  reg [31:0] wide_low;
+  reg [12:0] wide_row;
+
+  wire id_advances;
+  wire restores;
+  wire [11:0] back;
+  wire id_jumps;
+  wire [32:0] id_target;
+  wire starts = start && idle;
+  wire redirect = ex_valid && ex_done && ex_taken;
+  wire [12:0] fetch =
+      starts ? 13'd0 : redirect ? {1'b0, ex_target} : id_jumps ? {1'b0, id_target[11:0]}
+      : id_row + 13'd1;
+  assign program_en = en && (starts || redirect || id_advances);
+  assign program_row = {fetch[11] ^ program_upper, fetch[10:0]};
+
+  // ---- Decode ----------------------------------------------------------------------------------
+  wire [63:0] row = program_data;
+  wire [4:0] d_fault;
+  wire d_alu, d_64, d_wide, d_load, d_store, d_atomic, d_branch, d_jump, d_call, d_helper, d_exit;
+  wire d_by_register, d_far, d_a_used, d_b_used, d_writes;
+  wire [3:0] d_a_index, d_b_index, d_write_index;
+
+  ebpf_decode decode (
+      .row(row), .fault(d_fault), .is_alu(d_alu), .is_64(d_64), .is_wide(d_wide),
+      .is_load(d_load), .is_store(d_store), .is_atomic(d_atomic), .is_branch(d_branch),
+      .is_jump(d_jump), .is_call(d_call), .is_helper(d_helper), .is_exit(d_exit),
+      .by_register(d_by_register), .far_jump(d_far), .a_index(d_a_index), .a_used(d_a_used),
+      .b_index(d_b_index), .b_used(d_b_used), .writes(d_writes), .write_index(d_write_index)
+  );
+
+  wire outside = id_row >= program_rows;
+  wire [4:0] id_fault =
+      outside ? `FAULT_ROW
+      : wide ? (row[7:0] != 8'd0 ? `FAULT_OPCODE : row[31:8] != 24'd0 ? `FAULT_FIELD : `FAULT_NONE)
+      : d_fault;
+  wire id_faulty = id_fault != `FAULT_NONE;
+
+  assign id_target =
+      {20'd0, id_row} + 33'd1 + (d_far ? {row[63], row[63:32]} : {{17{row[31]}}, row[31:16]});
+  wire id_target_bad = id_target[32:12] != 21'd0;
+
+  // A load's result comes out of memory, so it is not there for the next instruction.
+  wire hazard = ex_valid && ex_load && !wide
+      && ((d_a_used && ex_index == d_a_index) || (d_b_used && ex_index == d_b_index));
+  wire ex_advances = !ex_valid || ex_done;
+  assign id_advances = id_valid && ex_advances && !hazard;
+  assign id_jumps = id_valid && !wide && d_jump && !id_target_bad && !id_faulty;
+
+  wire leaves = !wide && d_jump && id_target_bad && !id_faulty;
+
+  wire [63:0] file_a, file_b, file_c;
+  wire [63:0] id_a =
+      ex_valid && ex_writes && ex_index == d_a_index ? ex_result
+      : m_writes && m_index == d_a_index ? m_value
+      : d_a_index == 4'd10 ? stack_top : file_a;
+  wire [63:0] id_b_register =
+      ex_valid && ex_writes && ex_index == d_b_index ? ex_result
+      : m_writes && m_index == d_b_index ? m_value
+      : d_b_index == 4'd10 ? stack_top : file_b;
+  wire [63:0] id_b =
+      wide ? {row[63:32], wide_low}
+      : d_by_register ? id_b_register : {{32{row[63]}}, row[63:32]};
+
+  wire halts = ex_valid && ex_done && (ex_ends || ex_faults);
+  wire id_issues = id_advances && !redirect && !halts;
+  wire d_is_multiply = d_alu && row[7:4] == `ALU_MUL;
+  wire d_is_divide = d_alu && (row[7:4] == `ALU_DIV || row[7:4] == `ALU_MOD);
+
+  always_ff @(posedge clk)
+    if (rst || cancel) begin
+      active <= 1'b0;
+      id_valid <= 1'b0;
+      ex_valid <= 1'b0;
+      wide <= 1'b0;
+    end else if (en) begin
+      if (starts) begin
+        active <= 1'b1;
+        id_valid <= 1'b1;
+      end else if (halts) begin
+        active <= 1'b0;
+        id_valid <= 1'b0;
+      end
+      if (program_en) id_row <= fetch;
+      if (ex_advances) ex_valid <= id_issues && (wide || !d_wide || id_faulty);
+      if (redirect || halts) wide <= 1'b0;
+      else if (id_issues) wide <= !wide && d_wide && !id_faulty;
+    end
+
+  always_ff @(posedge clk)
+    if (en && id_issues) begin
+      if (!wide) begin
+        wide_index <= row[11:8];
+        wide_low <= row[63:32];
+        wide_row <= id_row;
+      end
+      ex_row <= wide && !id_faulty ? wide_row : id_row;
+      ex_fault <= leaves ? `FAULT_ROW : id_fault;
+      ex_a <= id_a;
+      ex_b <= id_b;
+      ex_offset <= wide ? 16'd0 : row[31:16];
+      ex_operation <= wide ? `ALU_MOV : row[7:4];
+      ex_size <= row[4:3];
+      ex_64 <= wide || d_64;
+      ex_swap_always <= row[3] || row[2:0] == 3'd7;
+      ex_signed_load <= row[7];
+      ex_by_register <= row[3];
+      ex_load <= !wide && d_load;
+      ex_store <= !wide && d_store;
+      ex_atomic <= !wide && d_atomic;
+      ex_branch <= !wide && d_branch;
+      ex_call <= !wide && d_call;
+      ex_helper <= !wide && d_helper;
+      ex_exit <= !wide && d_exit;
+      ex_multiply <= !wide && d_is_multiply;
+      ex_divide <= !wide && d_is_divide;
+      ex_atomic_operation <= row[39:36];
+      ex_writes <= wide || d_writes;
+      ex_index <= wide ? wide_index : d_write_index;
+      ex_target <= id_target[11:0];
+      ex_target_bad <= id_target_bad;
+    end else if (en && restores) ex_target <= back;
+
+  // ---- Execute ---------------------------------------------------------------------------------
+  wire [63:0] alu_result;
+  wire condition_holds;
+  ebpf_alu alu (
+      .operation(ex_operation), .is_64(ex_64), .a(ex_a), .b(ex_b), .extend(ex_offset[5:3]),
+      .swap_always(ex_swap_always), .result(alu_result), .condition(ex_operation),
+      .compare_64(ex_64), .holds(condition_holds)
+  );
+
+  wire [63:0] product;
+  ebpf_multiply multiply (.clk(clk), .en(en), .a(ex_a), .b(ex_b), .product(product));
+
+  wire divide_ready;
+  wire [63:0] quotient, remainder;
+  wire first_step = step == 4'd0;
+  ebpf_divide divide (
+      .clk(clk), .rst(rst || cancel), .en(en), .start(ex_valid && ex_divide && first_step),
+      .is_64(ex_64), .is_signed(ex_offset[0]), .a(ex_a), .b(ex_b), .ready(divide_ready),
+      .quotient(quotient), .remainder(remainder)
+  );
+  wire by_zero = (ex_64 ? ex_b : {32'd0, ex_b[31:0]}) == 64'd0;
+
+  // Addresses. Eight bytes at any place lie in two banks, so one access takes one cycle.
+  wire [63:0] address = ex_a + {{48{ex_offset[15]}}, ex_offset};
+  wire [3:0] bytes = ex_size == `SIZE_DOUBLE ? 4'd8 : ex_size == `SIZE_WORD ? 4'd4
+      : ex_size == `SIZE_HALF ? 4'd2 : 4'd1;
+  wire [7:0] byte_mask = {
+      {4{ex_size == `SIZE_DOUBLE}}, {2{ex_size == `SIZE_DOUBLE || ex_size == `SIZE_WORD}},
+      ex_size != `SIZE_BYTE, 1'b1
+  };
+  wire [4:0] last = {2'b00, address[2:0]} + {1'b0, bytes};
+  wire crosses = last > 5'd8;
+  wire in_data = address[63:11] == 53'd0 && !(address[10:3] == 8'hff && crosses);
+  wire in_stack = address[63:12] == 52'h0_0007_fff0_0000 && !(address[11:3] == 9'h1ff && crosses);
+  wire accesses = ex_load || ex_store || ex_atomic;
+  wire out_of_bounds = accesses && !in_data && !in_stack;
+
+  wire [15:0] mask_8 = address[3] ? {byte_mask, 8'd0} : {8'd0, byte_mask};
+  wire [15:0] mask_4 = address[2] ? {mask_8[11:0], mask_8[15:12]} : mask_8;
+  wire [15:0] mask_2 = address[1] ? {mask_4[13:0], mask_4[15:14]} : mask_4;
+  wire [15:0] mask = address[0] ? {mask_2[14:0], mask_2[15]} : mask_2;
+
+  wire [63:0] atomic_new;
+  wire [63:0] store_value = ex_atomic ? atomic_new : ex_b;
+  wire [63:0] store_4 = address[2] ? {store_value[31:0], store_value[63:32]} : store_value;
+  wire [63:0] store_2 = address[1] ? {store_4[47:0], store_4[63:48]} : store_4;
+  wire [63:0] store_1 = address[0] ? {store_2[55:0], store_2[63:56]} : store_2;
+
+  wire helper_answers = helper_ready && step >= 4'd6;
+  wire [4:0] ex_fault_now =
+      limit_reached ? `FAULT_LIMIT
+      : ex_fault != `FAULT_NONE ? ex_fault
+      : out_of_bounds ? `FAULT_BOUNDS
+      : ex_target_bad && ((ex_branch && condition_holds) || ex_call) ? `FAULT_ROW
+      : ex_call && frames_left == 4'd1 ? `FAULT_DEPTH
+      : ex_divide && divide_faults && by_zero ? `FAULT_DIVIDE
+      : ex_helper && helper_answers && !helper_known ? `FAULT_HELPER
+      : `FAULT_NONE;
+  assign ex_faults = ex_fault_now != `FAULT_NONE;
+
+  // Instructions of several steps. The first step lets the one before write its register.
+  wire returns = ex_exit && frames_left != 4'd8;
+  assign ex_done =
+      ex_faults ? 1'b1
+      : ex_multiply ? step == 4'd2
+      : ex_divide ? !first_step && divide_ready
+      : ex_atomic ? step == 4'd3
+      : ex_call || returns ? step == 4'd4
+      : ex_helper ? helper_answers
+      : 1'b1;
+  assign ex_ends = (ex_exit && !returns) || (ex_helper && helper_answers && helper_ends);
+  assign ex_taken = !ex_faults && ((ex_branch && condition_holds) || ex_call || returns);
+  wire ex_fires = ex_valid && ex_done && !ex_faults;
+
+  always_ff @(posedge clk)
+    if (rst || cancel) step <= 4'd0;
+    else if (en) begin
+      if (!ex_valid || ex_done) step <= 4'd0;
+      else if (step != 4'd15) step <= step + 4'd1;
+    end
+
+  // Local calls keep r6 to r9, the way back and the frame.
+  (* ram_style = "distributed" *) reg [63:0] kept[0:31];
+  (* ram_style = "distributed" *) reg [11:0] way_back[0:7];
+  wire [2:0] frame = returns ? frames_left[2:0] + 3'd1 : frames_left[2:0];
+  wire [1:0] kept_number = step[1:0] - 2'd1;
+  wire in_steps = ex_valid && !first_step && !ex_faults;
+  wire keeps = in_steps && ex_call;
+  assign restores = in_steps && returns;
+  wire [63:0] restored = kept[{frame, kept_number}];
+  always_ff @(posedge clk)
+    if (en && keeps) begin
+      kept[{frame, kept_number}] <= file_c;
+      way_back[frame] <= ex_row[11:0] + 12'd1;
+    end
+  assign back = way_back[frame];
+
+  always_ff @(posedge clk)
+    if (en) begin
+      if (starts) frames_left <= 4'd8;
+      else if (ex_fires && ex_call) frames_left <= frames_left - 4'd1;
+      else if (ex_fires && returns) frames_left <= frames_left + 4'd1;
+    end
+
+  // Atomic operations: read, take, compute, write.
+  reg [63:0] atomic_old, atomic_compare;
+  wire atomic_equal =
+      atomic_old[31:0] == atomic_compare[31:0]
+      && (ex_size == `SIZE_WORD || atomic_old[63:32] == atomic_compare[63:32]);
+  reg [63:0] atomic_value;
+  always_ff @(posedge clk)
+    if (en) begin
+      if (step == 4'd1) begin
+        atomic_old <= m_value;
+        atomic_compare <= file_c;
+      end
+      case (ex_atomic_operation)
+        4'h0: atomic_value <= atomic_old + ex_b;
+        4'h4: atomic_value <= atomic_old | ex_b;
+        4'h5: atomic_value <= atomic_old & ex_b;
+        4'ha: atomic_value <= atomic_old ^ ex_b;
+        4'he: atomic_value <= ex_b;
+        default: atomic_value <= atomic_equal ? ex_b : atomic_old;
+      endcase
+    end
+  assign atomic_new = atomic_value;
+
+  // Helper functions.
+  assign helper_argument = en && in_steps && ex_helper && step <= 4'd5;
+  assign helper_number = step[2:0];
+  assign helper_value = file_c;
+  assign helper_function = ex_by_register ? ex_a[31:0] : ex_b[31:0];
+
+  wire [63:0] divided = ex_operation == `ALU_DIV ? quotient : remainder;
+  wire narrow = !ex_64;
+  wire [63:0] ex_wide_result =
+      ex_multiply ? product : ex_divide ? divided : ex_helper ? helper_result
+      : ex_atomic ? atomic_old : alu_result;
+  assign ex_result = {
+    (ex_multiply || ex_divide) && narrow ? 32'd0 : ex_wide_result[63:32], ex_wide_result[31:0]
+  };
+
+  // ---- Data memory -----------------------------------------------------------------------------
+  // A page of 128 rows for each slot; the state is at the end of slot 0's, for all slots.
+  reg scrubbing;
+  reg [7:0] scrub_row, scrub_last;
+  wire writes_now = ex_fires && (ex_store || ex_atomic);
+  wire [7:0] row_1 = address[11:4];
+  wire [7:0] row_0 = address[11:4] + {7'd0, address[3]};
+
+  function [ROW_BITS-1:0] place(input is_stack, input [7:0] number, input [SLOT_BITS-1:0] of);
+    reg [SLOT_BITS-1:0] page;
+    begin
+      page = number[6:5] == 2'b11 ? {SLOT_BITS{1'b0}} : of;
+      place = {ROW_BITS{1'b0}};
+      if (is_stack) place[7:0] = number;
+      else begin
+        place[6:0] = number[6:0];
+        place[7+:SLOT_BITS] = page;
+      end
+      place[ROW_BITS-1] = is_stack;
+    end
+  endfunction
+
+  // Only the stack has ones so high, and an access that is neither does nothing.
+  wire is_stack = address[32];
+  assign data_en = en;
+  assign data_row_0 = scrubbing ? place(1'b1, scrub_row, slot) : place(is_stack, row_0, slot);
+  assign data_row_1 = scrubbing ? place(1'b1, scrub_row, slot) : place(is_stack, row_1, slot);
+  assign data_we_0 = scrubbing ? 8'hff : mask[7:0] & {8{writes_now}};
+  assign data_we_1 = scrubbing ? 8'hff : mask[15:8] & {8{writes_now}};
+  assign data_in = scrubbing ? 64'd0 : store_1;
+
+  // What a program wrote on its stack is wiped before the next one starts: the rows between the
+  // lowest and the highest that it touched.
+  reg stained;
+  reg [7:0] stain_low, stain_high;
+  wire stains = writes_now && is_stack;
+  wire [7:0] stains_high = crosses && address[3] ? row_0 : row_1;
+  assign idle = en && !active && !ex_valid && !scrubbing && !stained;
+  assign running = active;
+  assign busy = active || scrubbing || stained;
+
+  always_ff @(posedge clk)
+    if (rst) begin
+      stained <= 1'b1;
+      stain_low <= 8'd0;
+      stain_high <= 8'd255;
+      scrubbing <= 1'b0;
+    end else if (en) begin
+      if (stains) begin
+        stained <= 1'b1;
+        if (!stained || row_1 < stain_low) stain_low <= row_1;
+        if (!stained || stains_high > stain_high) stain_high <= stains_high;
+      end else if (!active && stained && !scrubbing) begin
+        scrubbing <= 1'b1;
+        stained <= 1'b0;
+        scrub_row <= stain_low;
+        scrub_last <= stain_high;
+      end else if (scrubbing) begin
+        scrub_row <= scrub_row + 8'd1;
+        if (scrub_row == scrub_last) scrubbing <= 1'b0;
+      end
+    end
+
+  // ---- Memory ----------------------------------------------------------------------------------
+  wire [119:0] window =
+      m_low[3] ? {data_out_0[55:0], data_out_1} : {data_out_1[55:0], data_out_0};
+  wire [87:0] window_4 = m_low[2] ? window[119:32] : window[87:0];
+  wire [71:0] window_2 = m_low[1] ? window_4[87:16] : window_4[71:0];
+  wire [63:0] window_1 = m_low[0] ? window_2[71:8] : window_2[63:0];
+  wire m_sign = m_signed && (m_size == `SIZE_BYTE ? window_1[7] : m_size == `SIZE_HALF
+      ? window_1[15] : window_1[31]);
+  wire [63:0] loaded = {
+    m_size == `SIZE_DOUBLE ? window_1[63:32] : {32{m_sign}},
+    m_size == `SIZE_DOUBLE || m_size == `SIZE_WORD ? window_1[31:16] : {16{m_sign}},
+    m_size != `SIZE_BYTE ? window_1[15:8] : {8{m_sign}},
+    window_1[7:0]
+  };
+  assign m_value = m_load ? loaded : m_result;
+
+  always_ff @(posedge clk)
+    if (rst || cancel) begin
+      m_writes <= 1'b0;
+    end else if (en) begin
+      m_writes <= ex_fires && ex_writes && !ex_ends;
+      m_load <= ex_load || (ex_atomic && !ex_done);
+      m_signed <= ex_load && ex_signed_load;
+      m_index <= ex_index;
+      m_low <= address[3:0];
+      m_size <= ex_size;
+      m_result <= ex_result;
+    end
+
+  // ---- Registers -------------------------------------------------------------------------------
+  wire first_argument = starts && !hbpf;
+  wire [3:0] c_index =
+      !active ? register_index
+      : ex_valid && (ex_call) ? {2'b01, kept_number} + 4'd2
+      : ex_valid && ex_helper ? {1'b0, step[2:0]} : 4'd0;
+  wire [1:0] file_we =
+      (en && (m_writes || restores || first_argument)) ? 2'b11 : active ? 2'b00 : register_we;
+  wire [3:0] file_index =
+      m_writes ? m_index : restores ? {2'b01, kept_number} + 4'd2 : first_argument ? 4'd2
+      : register_index;
+  wire [63:0] file_in =
+      m_writes ? m_value : restores ? restored : first_argument ? {53'd0, length} : register_in;
+
+  ebpf_registers registers (
+      .clk(clk), .rst(rst), .clear((starts && en) || register_clear),
+      .keep(starts && !hbpf ? 10'd0 : 10'b00_0011_1110), .we(file_we), .write_index(file_index),
+      .in(file_in), .a_index(d_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
+      .c_index(c_index), .c(file_c)
+  );
+  assign register_out = active ? 64'd0 : register_index == 4'd10 ? stack_top : file_c;
+
+  // ---- Limit, end, counts ----------------------------------------------------------------------
+  assign retires = en && ex_fires;
+  always_ff @(posedge clk)
+    if (en) begin
+      if (starts) begin
+        limit_left <= limit;
+        limit_reached <= limit == 32'd0 && !hbpf;
+      end else if (ex_fires) begin
+        limit_left <= limit_left - 32'd1;
+        if (limit_left == 32'd1 && !hbpf) limit_reached <= 1'b1;
+      end
+    end
+
+  always_ff @(posedge clk)
+    if (rst || cancel) begin
+      done <= 1'b0;
+      if (rst || register_clear) begin
+        fault <= `FAULT_NONE;
+        cycles <= 32'd0;
+      end
+    end else begin
+      done <= en && halts;
+      if (en && starts) cycles <= 32'd0;
+      else if (register_clear) cycles <= 32'd0;
+      else if (active) cycles <= cycles + 32'd1;
+      if (register_clear || (en && starts)) fault <= `FAULT_NONE;
+      if (en && halts) begin
+        result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
+        fault <= ex_fault_now;
+        fault_row <= ex_row;
+      end
+    end
+
+  // ---- Trace -----------------------------------------------------------------------------------
+  reg trace_now;
+  always_ff @(posedge clk)
+    if (rst || cancel) trace_now <= 1'b0;
+    else if (en) begin
+      trace_now <= ex_fires;
+      trace_row <= ex_row;
+      trace_store <= writes_now;
+      trace_size <= ex_size;
+      trace_address <= address;
+      trace_stored <= store_value;
+    end
+  assign trace_valid = trace_now && en;
+  assign trace_write = m_writes;
+  assign trace_index = m_index;
+  assign trace_value = m_value;
+endmodule

@@ -1,0 +1,3 @@
+#include "check.hpp"
+void checkStress(const Options&, Tally&) {}
+void measureScaling(const Options&, Tally&) {}
