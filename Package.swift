@@ -157,6 +157,7 @@ if embedded {
 if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
     fuzzer("configuration", ["ControlPlane", "JSONText"]),
+    fuzzer("ebpf", ["HBPFBridge"]),
     fuzzer("hostlink", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
     fuzzer("offload", ["MQTTOffload", "HostLink", "MQTTWire", "TCPLite", "PacketWire"]),

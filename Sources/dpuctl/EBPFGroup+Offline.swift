@@ -44,6 +44,24 @@ extension EBPFGroup {
     }
   }
 
+  /// A program in a file.
+  struct FileOptions: ParsableArguments {
+    @Argument(help: "An object file of clang -target bpf, or bare bytecode; - for standard input.")
+    var file: String
+    @Option(help: "The program or its section, when the file has several.")
+    var program: String?
+
+    func read() throws -> (object: ProgramObject, program: ProgramObject.Program) {
+      let bytes = try InputFile.bytes(of: file)
+      do throws(ObjectFault) {
+        let object = try ProgramObject(bytes.span.bytes, name: Text(bytes: Array(file.utf8)))
+        return (object, try object.program(program.map { Text(bytes: Array($0.utf8)) }))
+      } catch {
+        throw Failure.usage("\(file): \(error.text.string)")
+      }
+    }
+  }
+
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Whether a filter may run, on which targets, and why not on the others.",
@@ -52,47 +70,67 @@ extension EBPFGroup {
         """)
     @ParentCommand var root: DPUControl
     @OptionGroup var options: GlobalOptions
-
-    @Argument(help: "Bytecode as it stands in memory; - for standard input.")
-    var file: String
+    @OptionGroup var place: FileOptions
 
     mutating func run() throws {
-      let program = try ProgramFile.instructions(of: InputFile.bytes(of: file), file)
-      var table = Table([.left("TARGET"), .left("RUNS"), .left("WHY NOT")])
+      let (object, program) = try place.read()
+      var table = Table([
+        .left("TARGET"), .left("RUNS"), .right("INSTRUCTIONS"), .left("WHY NOT"),
+      ])
       var rows: [JSONValue] = []
       var runs = false
-      for target in [VerifierTarget.software, .hBPF] {
-        var reason: ProgramFault?
-        do { try Verifier.check(program, for: target) } catch { reason = error }
-        if reason == nil { runs = true }
-        table.add([target.name.string, reason == nil ? "yes" : "no", reason?.text.string ?? ""])
-        var members: [JSONValue.Member] = [
-          .init("target", target.name.string), .init("runs", .boolean(reason == nil)),
-        ]
-        if let reason {
-          members.append(.init("instruction", reason.instruction))
-          members.append(.init("reason", reason.reason.string))
+      for target in [VerifierTarget.software, .fpga, .hBPF] {
+        var members = [JSONValue.Member("target", target.name.string)]
+        do throws(ProgramFault) {
+          let count = try Self.instructions(program, object.maps, on: target)
+          runs = true
+          table.add([target.name.string, "yes", String(count), ""])
+          members += [.init("runs", .boolean(true)), .init("instructions", count)]
+        } catch {
+          table.add([target.name.string, "no", "-", error.text.string])
+          members += [
+            .init("runs", .boolean(false)), .init("instruction", error.instruction),
+            .init("reason", error.reason.string),
+          ]
         }
         rows.append(.object(members))
       }
       print(
         options.json || root.options.json
-          ? JSONValue.object([.init("targets", JSONValue.array(rows))]).text : table.text)
-      if !runs { throw Failure.refused("\(file) runs nowhere") }
+          ? JSONValue.object([
+            .init("program", program.name.string), .init("targets", JSONValue.array(rows)),
+          ]).text : table.text)
+      if !runs { throw Failure.refused("\(place.file) runs nowhere") }
+    }
+
+    /// As many as the target would hold.
+    private static func instructions(
+      _ program: ProgramObject.Program, _ maps: [MapDeclaration], on target: VerifierTarget
+    ) throws(ProgramFault) -> Int {
+      let report = try Verifier.check(program.instructions, maps: maps, for: target)
+      guard target.mapsInStateOnly else { return program.instructions.count }
+      return try ProgramLinker.linkForCore(
+        program.instructions, maps: maps, report, for: target
+      ).count
     }
   }
 
   struct Disassemble: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Prints the instructions of a filter.")
+      abstract: "Prints the instructions of a filter.",
+      discussion: "map[2] is the third of the maps that are listed in front.")
     @ParentCommand var root: DPUControl
-
-    @Argument(help: "Bytecode as it stands in memory; - for standard input.")
-    var file: String
+    @OptionGroup var place: FileOptions
 
     mutating func run() throws {
-      let program = try ProgramFile.instructions(of: InputFile.bytes(of: file), file)
-      print(Disassembler.listing(program.span).string, terminator: "")
+      let (object, program) = try place.read()
+      for (index, map) in object.maps.enumerated() {
+        print(
+          "map[\(index)] \(map.name.string): \(Text(stringLiteral: map.kind.name).string), "
+            + "\(map.entries) x \(map.keyBytes) -> \(map.valueBytes) bytes")
+      }
+      let text = Disassembler.listing(program.instructions.span) { program.function(at: $0) }
+      print(text.string, terminator: "")
     }
   }
 }

@@ -90,9 +90,10 @@ import Testing
         == Result(
           status: 0,
           output: """
-            TARGET    RUNS  WHY NOT
-            software  yes
-            hbpf      no    instruction 4: hbpf has no jumps that compare 32 bits
+            TARGET    RUNS  INSTRUCTIONS  WHY NOT
+            software  yes             43
+            fpga      yes             43
+            hbpf      no               -  instruction 4: hbpf has no jumps that compare 32 bits
 
             """))
   }
@@ -112,6 +113,55 @@ import Testing
                    0: r0 = -7 ll
                    2: if w0 s> 5 goto -3
                    3: exit
+
+            """))
+  }
+
+  /// An object: maps in front, functions where they begin.
+  @Test func disassembleNamesMapsAndFunctions() throws {
+    let file = Vectors.folder.appending(path: "objects/variables.v4.elf").path
+    let result = try Self.dpuctl(["ebpf", "disassemble", file, "--program", "choose"])
+    #expect(
+      result
+        == Result(
+          status: 0,
+          output: """
+            map[0] .data: variables, 1 x 4 -> 4 bytes
+            map[1] .rodata: constants, 1 x 4 -> 4 bytes
+            map[2] .bss: variables, 1 x 4 -> 8 bytes
+            choose:
+                   0: r6 = r1
+                   1: call pc+9
+                   2: w1 = w0
+                   3: r0 = 4
+                   4: r2 = map[0][0]+0
+                   6: r2 = *(u32 *)(r2 + 0)
+                   7: if w1 > w2 goto +2
+                   8: r1 = *(u8 *)(r6 + 0)
+                   9: call pc+8
+                  10: exit
+            note:
+                  11: *(u8 *)(r1 + 1) = 85
+                  12: r1 = map[2][0]+0
+                  14: r0 = *(u64 *)(r1 + 0)
+                  15: r0 += 1
+                  16: *(u64 *)(r1 + 0) = r0
+                  17: exit
+            verdict:
+                  18: r1 &= 3
+                  19: r2 = map[1][0]+0
+                  21: r2 += r1
+                  22: r0 = *(u8 *)(r2 + 0)
+                  23: exit
+
+            """))
+    let several = try Self.dpuctl(["ebpf", "disassemble", file])
+    #expect(
+      several
+        == Result(
+          status: 1, output: "",
+          complaint: """
+            dpuctl: \(file): programs: there are several, one must be named: choose, other
 
             """))
   }

@@ -39,14 +39,14 @@ import Testing
 
   @Test func aListingCountsSlotsAndNamesSymbols() {
     let program = Vectors.program(
-      "1801000001000000" + "0000000002000000" + "1812000003000000" + "0000000008000000"
+      "1801000001000000" + "0000000002000000" + "1822000003000000" + "0000000008000000"
         + "9500000000000000")
     let text = Disassembler.listing(program.span) { $0 == 2 ? "rest" : nil }
     #expect(
       String(decoding: text.bytes, as: UTF8.self) == """
                0: r1 = 8589934593 ll
         rest:
-               2: r2 = map[3]+8
+               2: r2 = map[3][0]+8
                4: exit
 
         """)

@@ -196,7 +196,8 @@ package enum Disassembler {
     case AtomicOperation.xor: (name, sign) = ("xor", "^=")
     case AtomicOperation.exchange & ~AtomicOperation.fetch:
       return is64
-        ? "\(source) = xchg_64(\(target), \(source))" : "\(source) = xchg32_32(\(target), \(source))"
+        ? "\(source) = xchg_64(\(target), \(source))"
+        : "\(source) = xchg32_32(\(target), \(source))"
     case AtomicOperation.compareExchange & ~AtomicOperation.fetch:
       return is64
         ? "r0 = cmpxchg_64(\(target), r0, \(source))"

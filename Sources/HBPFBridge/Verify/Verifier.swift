@@ -15,11 +15,21 @@ package struct Verifier {
     /// Instructions followed on all paths.
     package var steps = 0
     package var usesStack = false
+    /// Whether a store may go to the packet.
+    package var writesPacket = false
+    /// Which map each lookup asks; nil: not the same on all paths.
+    package var lookups: [(instruction: Int, map: Int?)] = []
+
+    package static func == (a: Report, b: Report) -> Bool {
+      a.steps == b.steps && a.usesStack == b.usesStack && a.writesPacket == b.writesPacket
+        && a.lookups.elementsEqual(b.lookups) { $0 == $1 }
+    }
   }
 
   let program: [Instruction]
+  let maps: [MapDeclaration]
   let target: VerifierTarget
-  private var report = Report()
+  var report = Report()
   /// States already seen at an instruction.
   private var checkpoints: [[Checkpoint]]
   private var open: [OpenPath] = []
@@ -40,20 +50,22 @@ package struct Verifier {
     var parent: Int
   }
 
-  private init(_ program: [Instruction], target: VerifierTarget) {
+  private init(_ program: [Instruction], maps: [MapDeclaration], target: VerifierTarget) {
     self.program = program
+    self.maps = maps
     self.target = target
     checkpoints = Array(repeating: [], count: program.count)
   }
 
-  /// Refuses with the instruction and the reason.
+  /// Refuses with the instruction and the reason. The wide loads of `program` name `maps` by their
+  /// places.
   @discardableResult
   package static func check(
-    _ program: [Instruction], for target: VerifierTarget
+    _ program: [Instruction], maps: [MapDeclaration] = [], for target: VerifierTarget
   ) throws(ProgramFault) -> Report {
     try WellFormed.check(program.span)
-    try TargetCheck.check(program, for: target)
-    var verifier = Verifier(program, target: target)
+    try TargetCheck.check(program, maps: maps, for: target)
+    var verifier = Verifier(program, maps: maps, target: target)
     return try verifier.run()
   }
 
@@ -159,12 +171,7 @@ package struct Verifier {
       try arithmetic(instruction, at: index, &state)
       return .next(index + 1)
     case .load:
-      guard instruction.source == WideLoadKind.value else {
-        throw ProgramFault(at: index, "refers to a map that was not resolved")
-      }
-      let low = UInt64(UInt32(bitPattern: instruction.immediate))
-      let high = UInt64(UInt32(bitPattern: program[index + 1].immediate))
-      state.registers[Int(instruction.destination)] = .number(Scalar(high << 32 | low))
+      state.registers[Int(instruction.destination)] = try wideLoad(instruction, at: index)
       return .next(index + 2)
     case .loadRegister:
       try load(instruction, at: index, &state)
@@ -203,7 +210,7 @@ package struct Verifier {
   ) throws(ProgramFault) -> Successor {
     let result = try value(of: 0, at: index, state)
     if state.functions.count == 1 {
-      if case .pointer = result {
+      guard !result.isAddress else {
         throw ProgramFault(at: index, "ends with an address in r0")
       }
       return .end
@@ -220,7 +227,7 @@ package struct Verifier {
     return .next(function.returnTo)
   }
 
-  private func call(
+  private mutating func call(
     _ instruction: Instruction, at index: Int, _ state: inout AbstractState
   ) throws(ProgramFault) -> Successor {
     if instruction.isLocalCall {
@@ -241,9 +248,9 @@ package struct Verifier {
     guard !instruction.usesRegister else {
       throw ProgramFault(at: index, "calls a helper by register, which cannot be checked")
     }
-    // TargetCheck has seen that the helper exists. It may read what numbers it likes.
+    let result = try helperResult(instruction, at: index, &state)
     for register in 1...5 { state.registers[register] = .nothing }
-    state.registers[0] = .number(.anything)
+    state.registers[0] = result
     return .next(index + 1)
   }
 
@@ -265,5 +272,13 @@ package struct Verifier {
 /// Numbers of regions in `Knowledge.pointer`.
 enum Region {
   static let data: UInt8 = 0
+  private static let firstMap: UInt8 = 16
+
+  /// Of the function that is `depth` calls below the outermost.
   static func stack(_ depth: Int) -> UInt8 { UInt8(1 + depth) }
+  static func isStack(_ region: UInt8) -> Bool { region > data && region < firstMap }
+  /// One value of a map: lookups never say which.
+  static func map(_ index: Int) -> UInt8 { firstMap + UInt8(index) }
+  /// Nil for the packet's memory and for stacks.
+  static func map(of region: UInt8) -> Int? { region < firstMap ? nil : Int(region - firstMap) }
 }
