@@ -62,6 +62,21 @@ import Testing
     #expect(report.steps > 300)
   }
 
+  /// Found by the fuzzer: a loop without end whose turns all look new took minutes to refuse.
+  @Test func manyTurnsAreRefusedSoon() {
+    // r0 = 0; L: r3 = *(u8 *)(r1 + 0); r0 += 1; if r3 != 7 goto L; exit
+    let program = Vectors.program(
+      "b700000000000000" + "7113000000000000" + "0700000001000000" + "5503fdff07000000"
+        + "9500000000000000")
+    let start = ContinuousClock.now
+    let fault = #expect(throws: ProgramFault.self) {
+      try Verifier.check(program, for: .software)
+    }
+    let text = fault.map { String(decoding: $0.reason.bytes, as: UTF8.self) } ?? ""
+    #expect(text == "too complex: more than 200000 instructions on all paths")
+    #expect(start.duration(to: .now) < .seconds(20))
+  }
+
   /// Filters with random changes: what is accepted runs on random packets without a fault.
   @Test func whatIsAcceptedDoesNotFault() throws {
     var random = SplitMix64(seed: 7)

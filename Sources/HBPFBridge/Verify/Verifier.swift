@@ -9,6 +9,10 @@ import DPUCore
 package struct Verifier {
   /// Instructions followed on all paths together; beyond that a program is refused as too complex.
   package static let stepsMax = 200_000
+  /// States kept at an instruction. Each is compared with every state that comes there, and in a
+  /// loop with many turns comparing with all of them took minutes; a state that is found by none
+  /// of the kept ones is only followed once more.
+  private static let checkpointsKept = 32
 
   /// What was found out about an accepted program.
   package struct Report: Equatable, Sendable {
@@ -30,8 +34,9 @@ package struct Verifier {
   let maps: [MapDeclaration]
   let target: VerifierTarget
   var report = Report()
-  /// States already seen at an instruction.
+  /// States already seen at an instruction, the latest of them.
   private var checkpoints: [[Checkpoint]]
+  private var checkpointsAdded: [Int]
   private var open: [OpenPath] = []
   private var checkpointCount = 0
   private var parents: [Int] = []
@@ -55,6 +60,7 @@ package struct Verifier {
     self.maps = maps
     self.target = target
     checkpoints = Array(repeating: [], count: program.count)
+    checkpointsAdded = Array(repeating: 0, count: program.count)
   }
 
   /// Refuses with the instruction and the reason. The wide loads of `program` name `maps` by their
@@ -129,7 +135,13 @@ package struct Verifier {
   private mutating func addCheckpoint(_ index: Int, _ state: AbstractState, parent: Int) -> Int {
     let number = checkpointCount
     checkpointCount += 1
-    checkpoints[index].append(Checkpoint(state: state, number: number))
+    let checkpoint = Checkpoint(state: state, number: number)
+    if checkpoints[index].count < Self.checkpointsKept {
+      checkpoints[index].append(checkpoint)
+    } else {
+      checkpoints[index][checkpointsAdded[index] % Self.checkpointsKept] = checkpoint
+    }
+    checkpointsAdded[index] += 1
     parents.append(parent)
     branches.append(1)
     return number
