@@ -124,7 +124,7 @@ if embedded {
       name: "dpuctl",
       dependencies: [
         .product(name: "ArgumentParser", package: "swift-argument-parser"), "P4Pipelines",
-        "JSONText", "DPUCore",
+        "HBPFBridge", "JSONText", "DPUCore",
       ],
       swiftSettings: hostSwiftSettings),
     .systemLibrary(name: "CEpoll", path: "Benchmarks/CEpoll"),
@@ -145,7 +145,7 @@ if embedded {
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
     tests("JSONText", ["DPUCore"]),
-    tests("HBPFBridge", ["DPUCore"]),
+    tests("HBPFBridge", ["DPUCore", "dpuctl"]),
     tests("P4Pipelines", ["JSONText", "DPUCore"]),
     tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
     tests(
@@ -157,6 +157,7 @@ if embedded {
 if Context.environment["DPU_FUZZ"] == "1" {
   targets += [
     fuzzer("configuration", ["ControlPlane", "JSONText"]),
+    fuzzer("ebpf", ["HBPFBridge"]),
     fuzzer("hostlink", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
     fuzzer("offload", ["MQTTOffload", "HostLink", "MQTTWire", "TCPLite", "PacketWire"]),

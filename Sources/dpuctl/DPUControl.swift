@@ -11,8 +11,8 @@ struct DPUControl: ParsableCommand {
       """,
     subcommands: [
       SystemGroup.self, PortGroup.self, CoreGroup.self, TCPGroup.self, MQTTGroup.self,
-      LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, Top.self, Metrics.self,
-      Call.self,
+      LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, EBPFGroup.self,
+      Top.self, Metrics.self, Call.self,
     ])
 
   @OptionGroup var options: GlobalOptions

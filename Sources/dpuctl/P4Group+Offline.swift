@@ -1,6 +1,5 @@
 import ArgumentParser
 import DPUCore
-import Glibc
 import P4Pipelines
 
 extension P4Group {
@@ -182,29 +181,5 @@ extension VerifyFailure {
     case .restless: add("kind", .string("restless"))
     }
     return .object(members)
-  }
-}
-
-extension Text {
-  var string: String { String(decoding: bytes, as: UTF8.self) }
-}
-
-enum InputFile {
-  static func bytes(of path: String) throws -> [UInt8] {
-    let descriptor = open(path, O_RDONLY)
-    guard descriptor >= 0 else { throw failure(path) }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = read(descriptor, &chunk, chunk.count)
-      guard count >= 0 else { throw failure(path) }
-      if count == 0 { return bytes }
-      bytes += chunk[..<count]
-    }
-  }
-
-  private static func failure(_ path: String) -> Failure {
-    Failure.usage("\(path): \(String(cString: strerror(errno)))")
   }
 }

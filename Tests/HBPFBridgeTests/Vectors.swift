@@ -72,4 +72,12 @@ enum Vectors {
     }
     return memory
   }
+
+  /// The 512 bytes of state, as little-endian words.
+  static func words(_ state: String) -> [UInt64] {
+    let memory = Vectors.memory(packet: "", state: state)
+    return stride(from: HBPFLimits.stateOffset, to: HBPFLimits.dataBytes, by: 8).map { at in
+      (0..<8).reduce(UInt64(0)) { $0 | UInt64(memory[at + $1]) << UInt64(8 * $1) }
+    }
+  }
 }

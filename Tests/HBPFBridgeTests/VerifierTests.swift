@@ -34,8 +34,8 @@ import Testing
     ("b7000000000000000500feff00000000", 0, "need not end"),
     // r0 = r1; exit
     ("bf100000000000009500000000000000", 1, "ends with an address"),
-    // call 7
-    ("85000000070000009500000000000000", 0, "has no helper 7"),
+    // call 777
+    ("850000004d0000009500000000000000", 0, "has no helper 77"),
     // *(u64 *)(r1 + 0) = r1
     ("7b110000000000009500000000000000", 0, "writes an address"),
     // goto +5
@@ -60,6 +60,21 @@ import Testing
         + "a503fdff64000000" + "9500000000000000")
     let report = try Verifier.check(program, for: .software)
     #expect(report.steps > 300)
+  }
+
+  /// Found by the fuzzer: a loop without end whose turns all look new took minutes to refuse.
+  @Test func manyTurnsAreRefusedSoon() {
+    // r0 = 0; L: r3 = *(u8 *)(r1 + 0); r0 += 1; if r3 != 7 goto L; exit
+    let program = Vectors.program(
+      "b700000000000000" + "7113000000000000" + "0700000001000000" + "5503fdff07000000"
+        + "9500000000000000")
+    let start = ContinuousClock.now
+    let fault = #expect(throws: ProgramFault.self) {
+      try Verifier.check(program, for: .software)
+    }
+    let text = fault.map { String(decoding: $0.reason.bytes, as: UTF8.self) } ?? ""
+    #expect(text == "too complex: more than 200000 instructions on all paths")
+    #expect(start.duration(to: .now) < .seconds(20))
   }
 
   /// Filters with random changes: what is accepted runs on random packets without a fault.

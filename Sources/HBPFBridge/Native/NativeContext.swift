@@ -25,6 +25,8 @@ package struct NativeContext: BitwiseCopyable {
   package var ended: UInt64 = 0
   /// The host's stack pointer when the code was entered, for leaving from nested calls.
   package var entryStackPointer: UInt64 = 0
+  /// The host's address of what the function behind `helper` works with. Unknown to emitters.
+  package var helpers: UInt64 = 0
 
   package init() {}
 

@@ -4,6 +4,25 @@ enum Knowledge: Equatable, BitwiseCopyable, Sendable {
   case number(Scalar)
   /// The start of region `region` plus `offset`, which wraps like any number.
   case pointer(region: UInt8, offset: Scalar)
+  /// A map itself, as helpers want it.
+  case map(UInt8)
+  /// What a lookup at instruction `call` gave: a value of the map, or null.
+  case valueOrNull(map: UInt8, call: Int32)
+
+  /// Whether it must not become visible as a number.
+  var isAddress: Bool {
+    switch self {
+    case .nothing, .number: false
+    case .pointer, .map, .valueOrNull: true
+    }
+  }
+
+  /// What it is when the lookup at `call` found a value, or found none.
+  func decided(call: Int32, isFound: Bool) -> Knowledge {
+    guard case .valueOrNull(let map, call) = self else { return self }
+    return isFound
+      ? .pointer(region: Region.map(Int(map)), offset: Scalar(0)) : .number(Scalar(0))
+  }
 
   var scalar: Scalar? {
     if case .number(let scalar) = self { return scalar }
@@ -17,6 +36,9 @@ enum Knowledge: Equatable, BitwiseCopyable, Sendable {
     case (.number(let mine), .number(let theirs)): mine.covers(theirs)
     case (.pointer(let region, let mine), .pointer(let otherRegion, let theirs)):
       region == otherRegion && mine.covers(theirs)
+    case (.map(let mine), .map(let theirs)): mine == theirs
+    case (.valueOrNull(let mine, let call), .valueOrNull(let theirs, let otherCall)):
+      mine == theirs && call == otherCall
     default: false
     }
   }
@@ -79,5 +101,39 @@ struct AbstractState: Equatable, Sendable {
       for (a, b) in zip(mine.callerSaved, theirs.callerSaved) where !a.covers(b) { return false }
     }
     return true
+  }
+
+  /// Changes everything that is known of a register or a saved one.
+  mutating func forEach(_ change: (Knowledge) -> Knowledge) {
+    for index in registers.indices { registers[index] = change(registers[index]) }
+    for index in functions.indices {
+      for slot in functions[index].stack.saved.indices {
+        functions[index].stack.saved[slot] = change(functions[index].stack.saved[slot])
+      }
+      for place in functions[index].callerSaved.indices {
+        functions[index].callerSaved[place] = change(functions[index].callerSaved[place])
+      }
+    }
+  }
+
+  /// Forgets what an earlier lookup at `call` gave: another one there is about to say otherwise.
+  /// A slot of the stack that holds it counts as not written, so that nobody reads it as a number.
+  mutating func forget(call: Int32) {
+    func isOld(_ knowledge: Knowledge) -> Bool {
+      if case .valueOrNull(_, call) = knowledge { return true }
+      return false
+    }
+    for index in registers.indices where isOld(registers[index]) { registers[index] = .nothing }
+    for index in functions.indices {
+      for slot in functions[index].stack.saved.indices
+      where isOld(functions[index].stack.saved[slot]) {
+        functions[index].stack.saved[slot] = .nothing
+        for byte in slot * 8..<slot * 8 + 8 { functions[index].stack.isWritten[byte] = false }
+      }
+      for place in functions[index].callerSaved.indices
+      where isOld(functions[index].callerSaved[place]) {
+        functions[index].callerSaved[place] = .nothing
+      }
+    }
   }
 }

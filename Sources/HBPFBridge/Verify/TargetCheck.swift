@@ -2,7 +2,9 @@ import DPUCore
 
 /// Whether a target has the instructions of a program at all.
 enum TargetCheck {
-  static func check(_ program: [Instruction], for target: VerifierTarget) throws(ProgramFault) {
+  static func check(
+    _ program: [Instruction], maps: [MapDeclaration], for target: VerifierTarget
+  ) throws(ProgramFault) {
     guard program.count <= target.instructionsMax else {
       throw ProgramFault(
         at: target.instructionsMax,
@@ -15,10 +17,30 @@ enum TargetCheck {
         continue
       }
       isSecondHalf = instruction.isWideLoad
+      if instruction.isWideLoad, target.mapsInStateOnly, let map = map(instruction, maps),
+        MapLayout(maps).place(of: map) == nil
+      {
+        throw ProgramFault(at: index, "\(target.name) has no \(whyNotInState(maps[map]))")
+      }
       if let missing = missing(instruction, in: target) {
         throw ProgramFault(at: index, "\(target.name) has no \(missing)")
       }
     }
+  }
+
+  /// The map that a wide load names, when there is such a map.
+  static func map(_ instruction: Instruction, _ maps: [MapDeclaration]) -> Int? {
+    let kind = instruction.source
+    guard kind == WideLoadKind.mapByIndex || kind == WideLoadKind.mapValueByIndex,
+      maps.indices.contains(Int(instruction.immediate))
+    else { return nil }
+    return Int(instruction.immediate)
+  }
+
+  private static func whyNotInState(_ map: MapDeclaration) -> Text {
+    map.kind == .hash
+      ? "hash maps, and \(map.name) is one"
+      : "room for \(map.name): maps share the \(HBPFLimits.stateBytes) bytes of state"
   }
 
   private static func missing(_ instruction: Instruction, in target: VerifierTarget) -> Text? {

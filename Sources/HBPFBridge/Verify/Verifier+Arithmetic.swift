@@ -133,6 +133,7 @@ extension Verifier {
     if instruction.usesRegister {
       second = try value(of: instruction.source, at: index, state)
     }
+    if let decided = refineNull(instruction, first, second, state) { return decided }
     guard let a = first.scalar, let b = second.scalar else {
       // Addresses may be compared, but nothing is learned from it.
       return (state, state)
@@ -160,6 +161,21 @@ extension Verifier {
     }
     if bits == .anyBitSet { return anyBitSet(a, right, state) }
     return (with(taken), with(notTaken))
+  }
+
+  /// When what a lookup gave is compared with zero, for being equal or not.
+  private func refineNull(
+    _ instruction: Instruction, _ first: Knowledge, _ second: Knowledge, _ state: AbstractState
+  ) -> (AbstractState?, AbstractState?)? {
+    guard instruction.opcodeClass == .jump64, case .valueOrNull(_, let call) = first,
+      second.scalar?.constant == 0,
+      instruction.jump == .equal || instruction.jump == .notEqual
+    else { return nil }
+    var found = state
+    found.forEach { $0.decided(call: call, isFound: true) }
+    var missed = state
+    missed.forEach { $0.decided(call: call, isFound: false) }
+    return instruction.jump == .equal ? (missed, found) : (found, missed)
   }
 
   /// The comparison as an unsigned one, nil when the signs may differ.

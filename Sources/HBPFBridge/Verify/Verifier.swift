@@ -9,19 +9,34 @@ import DPUCore
 package struct Verifier {
   /// Instructions followed on all paths together; beyond that a program is refused as too complex.
   package static let stepsMax = 200_000
+  /// States kept at an instruction. Each is compared with every state that comes there, and in a
+  /// loop with many turns comparing with all of them took minutes; a state that is found by none
+  /// of the kept ones is only followed once more.
+  private static let checkpointsKept = 32
 
   /// What was found out about an accepted program.
   package struct Report: Equatable, Sendable {
     /// Instructions followed on all paths.
     package var steps = 0
     package var usesStack = false
+    /// Whether a store may go to the packet.
+    package var writesPacket = false
+    /// Which map each lookup asks; nil: not the same on all paths.
+    package var lookups: [(instruction: Int, map: Int?)] = []
+
+    package static func == (a: Report, b: Report) -> Bool {
+      a.steps == b.steps && a.usesStack == b.usesStack && a.writesPacket == b.writesPacket
+        && a.lookups.elementsEqual(b.lookups) { $0 == $1 }
+    }
   }
 
   let program: [Instruction]
+  let maps: [MapDeclaration]
   let target: VerifierTarget
-  private var report = Report()
-  /// States already seen at an instruction.
+  var report = Report()
+  /// States already seen at an instruction, the latest of them.
   private var checkpoints: [[Checkpoint]]
+  private var checkpointsAdded: [Int]
   private var open: [OpenPath] = []
   private var checkpointCount = 0
   private var parents: [Int] = []
@@ -40,20 +55,23 @@ package struct Verifier {
     var parent: Int
   }
 
-  private init(_ program: [Instruction], target: VerifierTarget) {
+  private init(_ program: [Instruction], maps: [MapDeclaration], target: VerifierTarget) {
     self.program = program
+    self.maps = maps
     self.target = target
     checkpoints = Array(repeating: [], count: program.count)
+    checkpointsAdded = Array(repeating: 0, count: program.count)
   }
 
-  /// Refuses with the instruction and the reason.
+  /// Refuses with the instruction and the reason. The wide loads of `program` name `maps` by their
+  /// places.
   @discardableResult
   package static func check(
-    _ program: [Instruction], for target: VerifierTarget
+    _ program: [Instruction], maps: [MapDeclaration] = [], for target: VerifierTarget
   ) throws(ProgramFault) -> Report {
     try WellFormed.check(program.span)
-    try TargetCheck.check(program, for: target)
-    var verifier = Verifier(program, target: target)
+    try TargetCheck.check(program, maps: maps, for: target)
+    var verifier = Verifier(program, maps: maps, target: target)
     return try verifier.run()
   }
 
@@ -117,7 +135,13 @@ package struct Verifier {
   private mutating func addCheckpoint(_ index: Int, _ state: AbstractState, parent: Int) -> Int {
     let number = checkpointCount
     checkpointCount += 1
-    checkpoints[index].append(Checkpoint(state: state, number: number))
+    let checkpoint = Checkpoint(state: state, number: number)
+    if checkpoints[index].count < Self.checkpointsKept {
+      checkpoints[index].append(checkpoint)
+    } else {
+      checkpoints[index][checkpointsAdded[index] % Self.checkpointsKept] = checkpoint
+    }
+    checkpointsAdded[index] += 1
     parents.append(parent)
     branches.append(1)
     return number
@@ -159,12 +183,7 @@ package struct Verifier {
       try arithmetic(instruction, at: index, &state)
       return .next(index + 1)
     case .load:
-      guard instruction.source == WideLoadKind.value else {
-        throw ProgramFault(at: index, "refers to a map that was not resolved")
-      }
-      let low = UInt64(UInt32(bitPattern: instruction.immediate))
-      let high = UInt64(UInt32(bitPattern: program[index + 1].immediate))
-      state.registers[Int(instruction.destination)] = .number(Scalar(high << 32 | low))
+      state.registers[Int(instruction.destination)] = try wideLoad(instruction, at: index)
       return .next(index + 2)
     case .loadRegister:
       try load(instruction, at: index, &state)
@@ -203,7 +222,7 @@ package struct Verifier {
   ) throws(ProgramFault) -> Successor {
     let result = try value(of: 0, at: index, state)
     if state.functions.count == 1 {
-      if case .pointer = result {
+      guard !result.isAddress else {
         throw ProgramFault(at: index, "ends with an address in r0")
       }
       return .end
@@ -220,7 +239,7 @@ package struct Verifier {
     return .next(function.returnTo)
   }
 
-  private func call(
+  private mutating func call(
     _ instruction: Instruction, at index: Int, _ state: inout AbstractState
   ) throws(ProgramFault) -> Successor {
     if instruction.isLocalCall {
@@ -241,9 +260,9 @@ package struct Verifier {
     guard !instruction.usesRegister else {
       throw ProgramFault(at: index, "calls a helper by register, which cannot be checked")
     }
-    // TargetCheck has seen that the helper exists. It may read what numbers it likes.
+    let result = try helperResult(instruction, at: index, &state)
     for register in 1...5 { state.registers[register] = .nothing }
-    state.registers[0] = .number(.anything)
+    state.registers[0] = result
     return .next(index + 1)
   }
 
@@ -265,5 +284,13 @@ package struct Verifier {
 /// Numbers of regions in `Knowledge.pointer`.
 enum Region {
   static let data: UInt8 = 0
+  private static let firstMap: UInt8 = 16
+
+  /// Of the function that is `depth` calls below the outermost.
   static func stack(_ depth: Int) -> UInt8 { UInt8(1 + depth) }
+  static func isStack(_ region: UInt8) -> Bool { region > data && region < firstMap }
+  /// One value of a map: lookups never say which.
+  static func map(_ index: Int) -> UInt8 { firstMap + UInt8(index) }
+  /// Nil for the packet's memory and for stacks.
+  static func map(of region: UInt8) -> Int? { region < firstMap ? nil : Int(region - firstMap) }
 }

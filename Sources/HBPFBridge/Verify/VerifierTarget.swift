@@ -17,11 +17,14 @@ package struct VerifierTarget: Sendable {
   package var hasLocalCalls: Bool
   /// Numbers of the helpers that may be called.
   package var helpers: [UInt32]
+  /// Whether maps must lie in the state behind the packet.
+  package var mapsInStateOnly: Bool
 
   package init(
     name: Text, instructionsMax: Int, dataBytes: Int = HBPFLimits.dataBytes,
     packetBytesMax: Int = HBPFLimits.stateOffset, hasStack: Bool, hasJump32: Bool,
-    hasAtomics: Bool, hasVersion4: Bool, hasLocalCalls: Bool, helpers: [UInt32]
+    hasAtomics: Bool, hasVersion4: Bool, hasLocalCalls: Bool, helpers: [UInt32],
+    mapsInStateOnly: Bool = true
   ) {
     self.name = name
     self.instructionsMax = instructionsMax
@@ -33,12 +36,19 @@ package struct VerifierTarget: Sendable {
     self.hasVersion4 = hasVersion4
     self.hasLocalCalls = hasLocalCalls
     self.helpers = helpers
+    self.mapsInStateOnly = mapsInStateOnly
   }
 
   /// The interpreter and the compiled form.
   package static let software = VerifierTarget(
     name: "software", instructionsMax: HBPFLimits.instructions, hasStack: true, hasJump32: true,
-    hasAtomics: true, hasVersion4: true, hasLocalCalls: true, helpers: [])
+    hasAtomics: true, hasVersion4: true, hasLocalCalls: true, helpers: Helper.numbers,
+    mapsInStateOnly: false)
+
+  /// Our own core in gateware. A lookup in an array is written out as instructions for it.
+  package static let fpga = VerifierTarget(
+    name: "fpga", instructionsMax: HBPFLimits.instructions, hasStack: true, hasJump32: true,
+    hasAtomics: true, hasVersion4: true, hasLocalCalls: true, helpers: [Helper.lookup.rawValue])
 
   /// The published hBPF core: 512 instructions, no stack, 64-bit jumps only.
   package static let hBPF = VerifierTarget(

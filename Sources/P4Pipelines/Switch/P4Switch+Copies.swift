@@ -129,8 +129,8 @@ extension P4Switch {
     unsafe sources.base[place] = UInt8(truncatingIfNeeded: packet)
     if list >= 0 { listed |= bit }
     slots[Machine.width + place] = PacketSlot(
-      buffer: slots[packet].buffer, port: UInt16(truncatingIfNeeded: port), origin: slots[packet].origin,
-      replicationID: replicationID, instanceType: InstanceType.ingressClone,
+      buffer: slots[packet].buffer, port: UInt16(truncatingIfNeeded: port),
+      origin: slots[packet].origin, replicationID: replicationID, instanceType: InstanceType.ingressClone,
       ownsBuffer: takesBuffer, fieldList: Int16(truncatingIfNeeded: list), truncation: truncation)
     if takesBuffer { slots[packet].ownsBuffer = false }
     unparsed |= bit
