@@ -130,7 +130,8 @@ extension P4Switch {
     if list >= 0 { listed |= bit }
     slots[Machine.width + place] = PacketSlot(
       buffer: slots[packet].buffer, port: UInt16(truncatingIfNeeded: port),
-      origin: slots[packet].origin, replicationID: replicationID, instanceType: InstanceType.ingressClone,
+      origin: slots[packet].origin, replicationID: replicationID,
+      instanceType: InstanceType.ingressClone,
       ownsBuffer: takesBuffer, fieldList: Int16(truncatingIfNeeded: list), truncation: truncation)
     if takesBuffer { slots[packet].ownsBuffer = false }
     unparsed |= bit
