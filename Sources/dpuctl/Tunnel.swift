@@ -29,7 +29,15 @@ final class Tunnel {
     ]
     var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
-    let error = posix_spawnp(&process, "ssh", nil, nil, &pointers, environ)
+    // Whatever blocks signals in this process must not keep ssh from ending.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    let error = posix_spawnp(&process, "ssh", nil, &attributes, &pointers, environ)
     guard error == 0 else {
       process = 0
       throw Failure.unreachable("ssh: \(String(cString: strerror(error)))")
@@ -62,10 +70,14 @@ final class Tunnel {
   }
 
   deinit {
-    if process > 0 {
-      kill(process, SIGTERM)
-      waitpid(process, nil, 0)
-    }
     hide()
+    guard process > 0 else { return }
+    kill(process, SIGTERM)
+    for _ in 0..<100 {
+      if waitpid(process, nil, WNOHANG) != 0 { return }
+      usleep(10_000)
+    }
+    kill(process, SIGKILL)
+    waitpid(process, nil, 0)
   }
 }

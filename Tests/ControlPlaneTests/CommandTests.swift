@@ -11,8 +11,14 @@ import Testing
     var complaint: String
   }
 
-  static func dpuctl(_ arguments: [String]) throws -> Outcome {
+  /// `path` is searched for programs first.
+  static func dpuctl(_ arguments: [String], path: String? = nil) throws -> Outcome {
     let process = Process()
+    if let path {
+      var environment = ProcessInfo.processInfo.environment
+      environment["PATH"] = path + ":" + (environment["PATH"] ?? "")
+      process.environment = environment
+    }
     // Built beside the program that runs the tests.
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
       .deletingLastPathComponent().appendingPathComponent("dpuctl")
