@@ -63,11 +63,14 @@ struct HashTails: ~Copyable {
     unsafe plans.base[function].isUsed = tables != nil
     for index in 0..<Self.cells * (plan.words + 1) { unsafe cells.base[plan.cell + index] = 0 }
     guard let tables = unsafe tables else { return }
-    let zeros = RawArray<UInt8>(zeroes: 8 * plan.words)
-    for index in 0..<4 * 256 {
-      let register = UInt32(index % 256) << UInt32(index / 256 * 8)
-      unsafe shifts.base[plan.shift + index] = CRC<UInt32>.updateReflected(
-        register, tables, UnsafeRawPointer(zeros.base), zeros.count)
+    // On the stack: checks are changed on the core that runs packets.
+    let zeros = InlineArray<16, UInt64>(repeating: 0)
+    unsafe withUnsafeBytes(of: zeros) { zeros in
+      for index in 0..<4 * 256 {
+        let register = UInt32(index % 256) << UInt32(index / 256 * 8)
+        unsafe shifts.base[plan.shift + index] = CRC<UInt32>.updateReflected(
+          register, tables, zeros.baseAddress.unsafelyUnwrapped, 8 * plan.words)
+      }
     }
   }
 
