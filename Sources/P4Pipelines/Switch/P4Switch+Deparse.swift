@@ -10,15 +10,11 @@ extension P4Switch {
   mutating func finish<Sink: PacketSink & ~Copyable>(
     _ write0: UInt64, _ write1: UInt64, into sink: inout Sink
   ) {
-    // By bank.
-    let writes: InlineArray<2, UInt64> = [write0, write1]
-    let recirculated: InlineArray<2, UInt64> = [
-      machine.requested(.recirculate, bank: 0), machine.requested(.recirculate, bank: 1),
-    ]
-    let cut: InlineArray<2, UInt64> = [
-      machine.requested(.truncate, bank: 0), machine.requested(.truncate, bank: 1),
-    ]
-    let special: InlineArray<2, UInt64> = [recirculated[0] | cut[0], recirculated[1] | cut[1]]
+    let recirculated0 = machine.requested(.recirculate, bank: 0)
+    let recirculated1 = machine.requested(.recirculate, bank: 1)
+    let cut0 = machine.requested(.truncate, bank: 0)
+    let cut1 = machine.requested(.truncate, bank: 1)
+    let special0 = recirculated0 | cut0, special1 = recirculated1 | cut1
     machine.layOut(bank: 0, write0)
     machine.layOut(bank: 1, write1)
     let layouts = machine.layouts
@@ -26,17 +22,17 @@ extension P4Switch {
     var sentBytes = 0
     for index in 0..<ordered {
       let place = Int(order[index])
-      let bank = place &>> 6 & 1
+      let isFirst = place < Machine.width
       let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: place)
-      guard writes[bank] & bit != 0 else {
+      guard (isFirst ? write0 : write1) & bit != 0 else {
         giveBack(place, into: &sink)
         continue
       }
       guard var buffer = deparse(place, layouts, into: &sink) else { continue }
-      if special[bank] & bit != 0 || slots[place].truncation != 0 {
-        let isCut = cut[bank] & bit != 0
+      if (isFirst ? special0 : special1) & bit != 0 || slots[place].truncation != 0 {
+        let isCut = (isFirst ? cut0 : cut1) & bit != 0
         if isCut || slots[place].truncation != 0 { truncate(&buffer, place, isCut: isCut) }
-        if recirculated[bank] & bit != 0 {
+        if (isFirst ? recirculated0 : recirculated1) & bit != 0 {
           recirculate(buffer, place, into: &sink)
           continue
         }
@@ -46,7 +42,8 @@ extension P4Switch {
       let port = Int(slots[place].port)
       if Sink.isObserving {
         sink.note(
-          .sent(port: port, length: Int(buffer.length)), bank: bank, packet: place % Machine.width)
+          .sent(port: port, length: Int(buffer.length)), bank: place / Machine.width,
+          packet: place % Machine.width)
       }
       sink.send(buffer, to: port)
     }
