@@ -107,7 +107,13 @@ if embedded {
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "p4bench", dependencies: ["P4Pipelines", "JSONText", "DPUCore", "CLinux"],
-      path: "Benchmarks/p4/p4bench", swiftSettings: swiftSettings),
+      path: "Benchmarks/p4/p4bench", swiftSettings: swiftSettings,
+      linkerSettings: [
+        .unsafeFlags(
+          ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"].flatMap {
+            ["-Xlinker", "--wrap=\($0)"]
+          })
+      ]),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
       exclude: ["exports.map"], swiftSettings: swiftSettings,

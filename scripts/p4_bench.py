@@ -164,6 +164,8 @@ def measure(name, ours, swx, arguments, words=None, ours_words=None):
     for side in sides.values():
         side.end()
     row = {"name": name, **{side: figures(turns[side]) for side in sides}}
+    if ours:
+        row["allocations"] = sum(turn["allocations"] for turn in turns["ours"])
     if ours_words and ours_words.startswith("generate"):
         row["sentOfRounds"] = [turn["packets"] for turn in turns["ours"]]
     if len(sides) == 2:
@@ -266,6 +268,12 @@ def main():
         print(f"\n{PACKET_BYTES}-byte packets, one core, medians of {arguments.rounds} rounds; "
               "ratio is SWX's time over ours\n")
         print(table(rows))
+        allocating = [f"{row['name']}: {row['allocations']}" for row in rows if row["allocations"]]
+        print("\ncalls of the allocator in all our rounds: " + (", ".join(allocating) or "none"))
+        for row in rows:
+            if "asked" in row:
+                print(f"{row['name']}: asked for {row['asked']} packets a round, sent "
+                      + ", ".join(str(count) for count in sorted(set(row["sentOfRounds"]))))
     return 0
 
 

@@ -80,13 +80,15 @@ struct Source {
   }
 }
 
-/// How long a turn took and what left.
+/// How long a turn took, what left, and how often memory was allocated meanwhile.
 struct Turn {
   private let start: UInt64
+  private let allocations: UInt64
   private let before: InlineArray<8, UInt64>
 
   init(_ ports: borrowing BenchPorts) {
     before = ports.sent
+    allocations = unsafe Allocations.count
     start = System.cpuNanoseconds
   }
 
@@ -96,7 +98,9 @@ struct Turn {
 
   func report(_ ports: borrowing BenchPorts, packets: Int) -> Text {
     let end = System.cpuNanoseconds
-    var text: Text = "{\"packets\":\(packets),\"cpuNanoseconds\":\(end - start),\"sent\":["
+    let allocated = unsafe Allocations.count - allocations
+    var text: Text = "{\"packets\":\(packets),\"cpuNanoseconds\":\(end - start)"
+    text.append(",\"allocations\":\(allocated),\"sent\":[" as Text)
     for port in 0..<BenchPorts.ports {
       if port > 0 { text.append(byte: UInt8(ascii: ",")) }
       text.append(ports.sent[port] - before[port])

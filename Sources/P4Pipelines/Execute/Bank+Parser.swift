@@ -27,24 +27,37 @@ extension Bank {
         return true
       }
     }
-    let start = UInt(op.e)
-    let end = Int(op.e) &+ Int(count)
+    // What the loop needs stands in variables: the compiler takes every byte that is stored for one
+    // that may belong to this struct.
+    let from = unsafe FixedPosition(
+      addresses: addresses, counts: counts, target: headerBytes(0, offset), stride: byteStride,
+      start: UInt(op.e), end: Int(op.e) &+ Int(count))
     if count == 14 {
-      return those(of: running) { copyIn($0, start, end, to: offset, count: 14) }
+      return those(of: running) { from.copy($0, count: 14) }
     } else if count == 20 {
-      return those(of: running) { copyIn($0, start, end, to: offset, count: 20) }
+      return those(of: running) { from.copy($0, count: 20) }
     }
-    return those(of: running) { copyIn($0, start, end, to: offset, count: Int(count)) }
+    let count = Int(count)
+    return those(of: running) { from.copy($0, count: count) }
   }
 
-  @inline(__always)
-  private func copyIn(
-    _ packet: Int, _ start: UInt, _ end: Int, to offset: UInt32, count: Int
-  ) -> Bool {
-    if unsafe counts[packet] < end { return false }
-    let from = unsafe UnsafePointer<UInt8>(bitPattern: addresses[packet] &+ start)
-    unsafe copyShort(from.unsafelyUnwrapped, headerBytes(packet, offset), count)
-    return true
+  /// Bytes of all packets from the same position on, and where they go.
+  @safe
+  private struct FixedPosition {
+    let addresses: UnsafeMutablePointer<UInt>
+    let counts: UnsafeMutablePointer<Int>
+    let target: UnsafeMutablePointer<UInt8>
+    let stride: Int
+    let start: UInt
+    let end: Int
+
+    @inline(__always)
+    func copy(_ packet: Int, count: Int) -> Bool {
+      if unsafe counts[packet] < end { return false }
+      let from = unsafe UnsafePointer<UInt8>(bitPattern: addresses[packet] &+ start)
+      unsafe copyShort(from.unsafelyUnwrapped, target + packet &* stride, count)
+      return true
+    }
   }
 
   func extractRun(

@@ -46,11 +46,12 @@ func each(_ mask: UInt64, _ body: (Int) -> Void) {
 func those(of mask: UInt64, where test: (Int) -> Bool) -> UInt64 {
   var result: UInt64 = 0
   if mask & (mask &+ 1) == 0 {
-    // From the last to the first: each answer shifts those before it on, which is one addition.
+    // From the last to the first: each answer shifts those before it on, which is one addition. As
+    // a number and not by `?`, of which the compiler makes a jump that nobody can predict.
     var packet = 64 &- mask.leadingZeroBitCount
     while packet > 0 {
       packet &-= 1
-      result = result &+ result &+ (test(packet) ? 1 : 0)
+      result = unsafe result &+ result &+ UInt64(unsafeBitCast(test(packet), to: UInt8.self))
     }
   } else {
     each(mask) { packet in
@@ -127,6 +128,21 @@ struct Bank: BitwiseCopyable {
   @inline(__always)
   func field(_ packet: Int, _ offset: UInt32, _ shift: UInt8, _ mask: UInt64) -> UInt64 {
     word(packet, offset) &>> UInt64(shift) & mask
+  }
+
+  /// The packets of `running` whose field is `value`: the eight bytes compared as they lie there.
+  @inline(__always)
+  func equalField(
+    _ running: UInt64, _ offset: UInt32, _ shift: UInt8, _ mask: UInt64, equal value: UInt64
+  ) -> UInt64 {
+    let mask = mask & ~0 &>> UInt64(shift)
+    if value & ~mask != 0 { return 0 }
+    let low = (mask &<< UInt64(shift)).bigEndian, wanted = (value &<< UInt64(shift)).bigEndian
+    return those(of: running) { packet in
+      let word = unsafe UnsafeRawPointer(headerBytes(packet, offset))
+        .loadUnaligned(as: UInt64.self)
+      return word & low == wanted
+    }
   }
 
   @inline(__always)

@@ -148,11 +148,15 @@ extension Machine {
       go(running & isSet, from: block, to: op.b, bank)
       go(running & ~isSet, from: block, to: op.c, bank)
     case .select:
-      select(block, op, bank, running, bank.lane(op.a))
+      let keys = bank.lane(op.a)
+      select(block, op, bank, running) { rest, each in
+        those(of: rest) { keys[$0] & each.mask == each.value }
+      }
     case .selectField:
-      let keys = scratch.column(0)
-      each(running) { keys[$0] = bank.field($0, op.a, op.shift, op.mask) }
-      select(block, op, bank, running, keys)
+      select(block, op, bank, running) { rest, each in
+        each.value & ~each.mask == 0
+          ? bank.equalField(rest, op.a, op.shift, op.mask & each.mask, equal: each.value) : 0
+      }
     case .apply:
       let hits = lookup(op.a, bank, running)
       if Observer.isObserving {
@@ -192,15 +196,17 @@ extension Machine {
   }
 
   /// Case by case rather than packet by packet: mostly all packets are gone after the first few.
+  @inline(__always)
   private mutating func select(
-    _ block: Int, _ op: Instruction, _ bank: Bank, _ running: UInt64, _ keys: Column
+    _ block: Int, _ op: Instruction, _ bank: Bank, _ running: UInt64,
+    _ find: (UInt64, PipelineCode.SelectCase) -> UInt64
   ) {
     var rest = running
     var index = Int(op.b)
     let end = index &+ Int(op.c)
     while index < end && rest != 0 {
       let each = unsafe image.selectCases.base[index]
-      let found = those(of: rest) { keys[$0] & each.mask == each.value }
+      let found = find(rest, each)
       if found != 0 { go(found, from: block, to: each.block, bank) }
       rest &= ~found
       index &+= 1

@@ -89,18 +89,18 @@ extension ExternSet {
     let shape = counterShapes[counter]
     let size = UInt64(truncatingIfNeeded: shape.size)
     let cells = unsafe counters.base + shape.offset
-    var rest = mask
-    while rest != 0 {
-      let packet = rest.trailingZeroBitCount
-      rest &= rest &- 1
+    var ignored: UInt64 = 0
+    each(mask) { packet in
       let index = unsafe indices[packet]
       if index >= size {
-        ignoredIndices &+= 1
-        continue
+        ignored &+= 1
+        return
       }
-      unsafe cells[Int(truncatingIfNeeded: index)].packets &+= 1
-      unsafe cells[Int(truncatingIfNeeded: index)].bytes &+= lengths[packet]
+      let cell = unsafe cells + Int(truncatingIfNeeded: index)
+      unsafe cell.pointee.packets &+= 1
+      unsafe cell.pointee.bytes &+= lengths[packet]
     }
+    ignoredIndices &+= ignored
   }
 
   /// For registers of at most 64 bits. Targets of packets with an index out of range stay as they
@@ -112,17 +112,16 @@ extension ExternSet {
     let shape = registerShapes[register]
     let size = UInt64(truncatingIfNeeded: shape.size)
     let cells = unsafe registers.base + shape.offset
-    var rest = mask
-    while rest != 0 {
-      let packet = rest.trailingZeroBitCount
-      rest &= rest &- 1
+    var ignored: UInt64 = 0
+    each(mask) { packet in
       let index = unsafe indices[packet]
       if index >= size {
-        ignoredIndices &+= 1
-        continue
+        ignored &+= 1
+        return
       }
-      unsafe target[packet] = cells[Int(truncatingIfNeeded: index) &* shape.words]
+      unsafe target[packet] = cells[Int(truncatingIfNeeded: index)]
     }
+    ignoredIndices &+= ignored
   }
 
   /// Cuts the values to the width of the register.
@@ -132,17 +131,17 @@ extension ExternSet {
     let shape = registerShapes[register]
     let size = UInt64(truncatingIfNeeded: shape.size)
     let cells = unsafe registers.base + shape.offset
-    var rest = mask
-    while rest != 0 {
-      let packet = rest.trailingZeroBitCount
-      rest &= rest &- 1
+    let kept = shape.mask
+    var ignored: UInt64 = 0
+    each(mask) { packet in
       let index = unsafe indices[packet]
       if index >= size {
-        ignoredIndices &+= 1
-        continue
+        ignored &+= 1
+        return
       }
-      unsafe cells[Int(truncatingIfNeeded: index) &* shape.words] = values[packet] & shape.mask
+      unsafe cells[Int(truncatingIfNeeded: index)] = values[packet] & kept
     }
+    ignoredIndices &+= ignored
   }
 
   /// Words of one element: more than one for registers wider than 64 bits.

@@ -63,11 +63,14 @@ struct HashTails: ~Copyable {
     unsafe plans.base[function].isUsed = tables != nil
     for index in 0..<Self.cells * (plan.words + 1) { unsafe cells.base[plan.cell + index] = 0 }
     guard let tables = unsafe tables else { return }
-    let zeros = RawArray<UInt8>(zeroes: 8 * plan.words)
-    for index in 0..<4 * 256 {
-      let register = UInt32(index % 256) << UInt32(index / 256 * 8)
-      unsafe shifts.base[plan.shift + index] = CRC<UInt32>.updateReflected(
-        register, tables, UnsafeRawPointer(zeros.base), zeros.count)
+    // On the stack: checks are changed on the core that runs packets.
+    let zeros = InlineArray<16, UInt64>(repeating: 0)
+    unsafe withUnsafeBytes(of: zeros) { zeros in
+      for index in 0..<4 * 256 {
+        let register = UInt32(index % 256) << UInt32(index / 256 * 8)
+        unsafe shifts.base[plan.shift + index] = CRC<UInt32>.updateReflected(
+          register, tables, zeros.baseAddress.unsafelyUnwrapped, 8 * plan.words)
+      }
     }
   }
 
@@ -87,30 +90,29 @@ struct HashTails: ~Copyable {
     into registers: UnsafeMutablePointer<UInt64>, _ tables: UnsafePointer<UInt32>
   ) {
     let plan = plans[function]
-    let words = plan.words
-    let first = unsafe cells.base + plan.cell
+    // A constant number of words makes no loop: patterns of 32 bytes are the usual ones.
+    let misses =
+      if plan.words == 4 {
+        unsafe take(plan, words: 4, mask, tails, stride, registers, tables)
+      } else {
+        unsafe take(plan, words: plan.words, mask, tails, stride, registers, tables)
+      }
+    if 2 * misses > mask.nonzeroBitCount { unsafe plans.base[function].pause = Self.pause }
+  }
+
+  /// Returns how many tails were new.
+  @inline(__always)
+  private func take(
+    _ plan: Plan, words: Int, _ mask: UInt64, _ tails: UnsafePointer<UInt8>, _ stride: Int,
+    _ registers: UnsafeMutablePointer<UInt64>, _ tables: UnsafePointer<UInt32>
+  ) -> Int {
+    let cells = unsafe cells.base + plan.cell
     let shift = unsafe shifts.base + plan.shift
     var misses = 0
-    var rest = mask
-    while rest != 0 {
-      let packet = rest.trailingZeroBitCount
-      rest &= rest &- 1
+    each(mask) { packet in
       let tail = unsafe UnsafeRawPointer(tails + packet &* stride)
-      var mix: UInt64 = 0
-      var word = 0
-      while word < words {
-        mix = unsafe (mix &<< 23 | mix &>> 41) ^ Self.word(tail, word)
-        word &+= 1
-      }
-      let place = Int(truncatingIfNeeded: (mix &* 0x9e37_79b9_7f4a_7c15) &>> 58)
-      let cell = unsafe first + place &* (words &+ 1)
-      var difference: UInt64 = 0
-      word = 0
-      while word < words {
-        difference |= unsafe Self.word(tail, word) ^ cell[word]
-        word &+= 1
-      }
-      if difference != 0 {
+      let cell = unsafe cells + Self.place(tail, words: words) &* (words &+ 1)
+      if unsafe !Self.isSame(tail, cell, words: words) {
         misses &+= 1
         unsafe Self.remember(tail, words, in: cell, tables)
       }
@@ -120,7 +122,32 @@ struct HashTails: ~Copyable {
         unsafe shift[512 &+ Int(register &>> 16 & 255)] ^ shift[768 &+ Int(register &>> 24 & 255)]
       unsafe registers[packet] = UInt64(moved) ^ cell[words]
     }
-    if 2 * misses > mask.nonzeroBitCount { unsafe plans.base[function].pause = Self.pause }
+    return misses
+  }
+
+  /// The cell of a tail.
+  @inline(__always)
+  private static func place(_ tail: UnsafeRawPointer, words: Int) -> Int {
+    var mix: UInt64 = 0
+    var index = 0
+    while index < words {
+      mix = unsafe (mix &<< 23 | mix &>> 41) ^ word(tail, index)
+      index &+= 1
+    }
+    return Int(truncatingIfNeeded: (mix &* 0x9e37_79b9_7f4a_7c15) &>> 58)
+  }
+
+  @inline(__always)
+  private static func isSame(
+    _ tail: UnsafeRawPointer, _ cell: UnsafePointer<UInt64>, words: Int
+  ) -> Bool {
+    var difference: UInt64 = 0
+    var index = 0
+    while index < words {
+      difference |= unsafe word(tail, index) ^ cell[index]
+      index &+= 1
+    }
+    return difference == 0
   }
 
   @inline(__always)

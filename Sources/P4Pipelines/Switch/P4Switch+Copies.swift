@@ -9,15 +9,16 @@ extension P4Switch {
   @inline(__always)
   mutating func stage(_ packet: Int, bank: Int) {
     order[ordered] = UInt8(truncatingIfNeeded: bank &* Machine.width &+ packet)
-    ordered += 1
-    if bank == 0 { staged0 |= 1 << UInt64(packet) } else { staged1 |= 1 << UInt64(packet) }
+    ordered &+= 1
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: packet)
+    if bank == 0 { staged0 |= bit } else { staged1 |= bit }
   }
 
   /// A free place in bank 1, after running what stands there when it is full.
   mutating func place<Sink: PacketSink & ~Copyable>(into sink: inout Sink) -> Int {
     if copies == Machine.width { flush(into: &sink) }
-    copies += 1
-    return copies - 1
+    copies &+= 1
+    return copies &- 1
   }
 
   /// Copies of egress clones wait in held places. When those run out in the middle of a batch,
@@ -79,6 +80,7 @@ extension P4Switch {
   // MARK: Clones made by ingress
 
   /// The packet as it came in, parsed again, with the metadata of its field list as it is now.
+  @inline(__always)
   mutating func cloneIngress<Sink: PacketSink & ~Copyable>(
     _ packet: Int, mayTakeBuffer: Bool, into sink: inout Sink
   ) {
@@ -91,18 +93,8 @@ extension P4Switch {
     counters.increment(.clonedAtIngress)
     if Sink.isObserving { sink.note(.cloned(session: number), bank: 0, packet: packet) }
     var replicationID: Int32 = -1
-    if let group = session.group {
-      if var cursor = multicast.start(Int(group)) {
-        while let replica = multicast.next(&cursor) {
-          counters.increment(.multicastCopies)
-          replicationID = Int32(replica.replicationID)
-          cloneIngress(
-            packet, list: list, to: replica.port, replicationID: replicationID,
-            truncation: session.truncation, takesBuffer: false, into: &sink)
-        }
-      } else {
-        counters.increment(.multicastGroupUnknown)
-      }
+    if session.group != nil {
+      replicationID = cloneToGroup(packet, list: list, session, into: &sink)
     }
     if let port = session.port {
       // BMv2 sends the same packet on after the copies: the last replication id stays.
@@ -110,6 +102,26 @@ extension P4Switch {
         packet, list: list, to: Int(port), replicationID: replicationID,
         truncation: session.truncation, takesBuffer: mayTakeBuffer, into: &sink)
     }
+  }
+
+  /// One clone for each port of the session's group; returns the last one's replication id.
+  @inline(never)
+  private mutating func cloneToGroup<Sink: PacketSink & ~Copyable>(
+    _ packet: Int, list: Int, _ session: CloneSession, into sink: inout Sink
+  ) -> Int32 {
+    guard let group = session.group, var cursor = multicast.start(Int(group)) else {
+      counters.increment(.multicastGroupUnknown)
+      return -1
+    }
+    var replicationID: Int32 = -1
+    while let replica = multicast.next(&cursor) {
+      counters.increment(.multicastCopies)
+      replicationID = Int32(replica.replicationID)
+      cloneIngress(
+        packet, list: list, to: replica.port, replicationID: replicationID,
+        truncation: session.truncation, takesBuffer: false, into: &sink)
+    }
+    return replicationID
   }
 
   @inline(__always)
@@ -127,12 +139,16 @@ extension P4Switch {
     // What it takes from there is taken when all clones are parsed: bank 0 stays as it is until
     // then.
     unsafe sources.base[place] = UInt8(truncatingIfNeeded: packet)
-    if list >= 0 { listed |= bit }
-    slots[Machine.width + place] = PacketSlot(
+    if list >= 0 {
+      if listed == 0 { commonList = list } else if list != commonList { commonList = -1 }
+      listed |= bit
+    }
+    slots[Machine.width &+ place] = PacketSlot(
       buffer: slots[packet].buffer, port: UInt16(truncatingIfNeeded: port),
-      origin: slots[packet].origin, replicationID: replicationID,
-      instanceType: InstanceType.ingressClone,
-      ownsBuffer: takesBuffer, fieldList: Int16(truncatingIfNeeded: list), truncation: truncation)
+      origin: slots[packet].origin,
+      replicationID: replicationID, instanceType: InstanceType.ingressClone,
+      ownsBuffer: takesBuffer, fieldList: Int16(truncatingIfNeeded: list),
+      truncation: truncation)
     if takesBuffer { slots[packet].ownsBuffer = false }
     unparsed |= bit
     voided |= bit

@@ -14,6 +14,7 @@ extension P4Switch {
     let recirculated1 = machine.requested(.recirculate, bank: 1)
     let cut0 = machine.requested(.truncate, bank: 0)
     let cut1 = machine.requested(.truncate, bank: 1)
+    let special0 = recirculated0 | cut0, special1 = recirculated1 | cut1
     machine.layOut(bank: 0, write0)
     machine.layOut(bank: 1, write1)
     let layouts = machine.layouts
@@ -28,21 +29,23 @@ extension P4Switch {
         continue
       }
       guard var buffer = deparse(place, layouts, into: &sink) else { continue }
-      let isCut = (isFirst ? cut0 : cut1) & bit != 0
-      if isCut || slots[place].truncation != 0 { truncate(&buffer, place, isCut: isCut) }
-      if (isFirst ? recirculated0 : recirculated1) & bit != 0 {
-        recirculate(buffer, place, into: &sink)
-      } else {
-        sent &+= 1
-        sentBytes &+= Int(buffer.length)
-        let port = Int(slots[place].port)
-        if Sink.isObserving {
-          sink.note(
-            .sent(port: port, length: Int(buffer.length)), bank: place / Machine.width,
-            packet: place % Machine.width)
+      if (isFirst ? special0 : special1) & bit != 0 || slots[place].truncation != 0 {
+        let isCut = (isFirst ? cut0 : cut1) & bit != 0
+        if isCut || slots[place].truncation != 0 { truncate(&buffer, place, isCut: isCut) }
+        if (isFirst ? recirculated0 : recirculated1) & bit != 0 {
+          recirculate(buffer, place, into: &sink)
+          continue
         }
-        sink.send(buffer, to: port)
       }
+      sent &+= 1
+      sentBytes &+= Int(buffer.length)
+      let port = Int(slots[place].port)
+      if Sink.isObserving {
+        sink.note(
+          .sent(port: port, length: Int(buffer.length)), bank: place / Machine.width,
+          packet: place % Machine.width)
+      }
+      sink.send(buffer, to: port)
     }
     counters.add(sent, to: .sent)
     counters.add(sentBytes, to: .sentBytes)

@@ -52,13 +52,10 @@ extension P4Switch {
     if voided != 0 { machine.clearRequests(.all, bank: 1, voided) }
     let types = unsafe machine.lane(of: .instanceType, bank: 1)
     let replicas = unsafe machine.lane(of: .egressReplica, bank: 1)
-    var bits = staged1
-    while bits != 0 {
-      let place = bits.trailingZeroBitCount
-      bits &= bits &- 1
+    each(staged1) { place in
       let slot = slots[Machine.width + place]
       // What has waited in a queue has its own already.
-      if slot.wasQueued { continue }
+      if slot.wasQueued { return }
       if unsafe types != nil { unsafe types![place] = UInt64(slot.instanceType) }
       if slot.replicationID >= 0, unsafe replicas != nil {
         unsafe replicas![place] = UInt64(slot.replicationID)
@@ -88,12 +85,7 @@ extension P4Switch {
   private mutating func beginClones() {
     unsafe machine.beginClones(unparsed, of: sources.base)
     guard let ports = unsafe machine.lane(of: .ingressPort, bank: 1) else { return }
-    var bits = unparsed
-    while bits != 0 {
-      let place = bits.trailingZeroBitCount
-      bits &= bits &- 1
-      unsafe ports[place] = UInt64(slots[Machine.width + place].origin) & 0x1ff
-    }
+    each(unparsed) { unsafe ports[$0] = UInt64(slots[Machine.width + $0].origin) & 0x1ff }
   }
 
   /// Metadata for ingress clones, all with the same field list at once.
@@ -101,13 +93,8 @@ extension P4Switch {
     var rest = listed
     while rest != 0 {
       let list = slots[Machine.width + rest.trailingZeroBitCount].fieldList
-      var same: UInt64 = 0
-      var bits = rest
-      while bits != 0 {
-        let place = bits.trailingZeroBitCount
-        if slots[Machine.width + place].fieldList == list { same |= bits & (0 &- bits) }
-        bits &= bits &- 1
-      }
+      let same =
+        commonList >= 0 ? rest : those(of: rest) { slots[Machine.width + $0].fieldList == list }
       unsafe machine.copyFields(Int(list), same, from: sources.base)
       rest &= ~same
     }
@@ -115,29 +102,15 @@ extension P4Switch {
 
   private mutating func set(_ field: StandardField, bank: Int, _ mask: UInt64, to value: UInt64) {
     guard let lane = unsafe machine.lane(of: field, bank: bank) else { return }
-    var bits = mask
-    while bits != 0 {
-      unsafe lane[bits.trailingZeroBitCount] = value
-      bits &= bits &- 1
-    }
+    each(mask) { unsafe lane[$0] = value }
   }
 
   private mutating func setPorts() {
     let ports0 = unsafe machine.lane(of: .egressPort, bank: 0)
     let ports1 = unsafe machine.lane(of: .egressPort, bank: 1)
-    guard unsafe ports0 != nil else { return }
-    var bits = staged0
-    while bits != 0 {
-      let packet = bits.trailingZeroBitCount
-      bits &= bits &- 1
-      unsafe ports0![packet] = UInt64(slots[packet].port)
-    }
-    bits = staged1
-    while bits != 0 {
-      let packet = bits.trailingZeroBitCount
-      bits &= bits &- 1
-      unsafe ports1![packet] = UInt64(slots[Machine.width + packet].port)
-    }
+    guard let ports0 = unsafe ports0, let ports1 = unsafe ports1 else { return }
+    each(staged0) { unsafe ports0[$0] = UInt64(slots[$0].port) }
+    each(staged1) { unsafe ports1[$0] = UInt64(slots[Machine.width + $0].port) }
   }
 
   /// Returns the packets that are still there afterwards.
@@ -186,14 +159,7 @@ extension P4Switch {
 
   private mutating func dropMask(bank: Int, _ mask: UInt64) -> UInt64 {
     guard mask != 0, let spec = unsafe machine.lane(of: .egressSpec, bank: bank) else { return 0 }
-    var found: UInt64 = 0
-    var bits = mask
-    while bits != 0 {
-      let packet = bits.trailingZeroBitCount
-      bits &= bits &- 1
-      if unsafe spec[packet] == UInt64(SwitchLimits.dropPort) { found |= 1 << UInt64(packet) }
-    }
-    return found
+    return those(of: mask) { unsafe spec[$0] == UInt64(SwitchLimits.dropPort) }
   }
 
   private mutating func dropped<Sink: PacketSink & ~Copyable>(

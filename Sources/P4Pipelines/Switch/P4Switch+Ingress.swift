@@ -10,11 +10,11 @@ extension P4Switch {
     let repeated = min(again.count, Machine.width)
     var listed: UInt64 = 0
     while count < repeated {
-      let (packet, fields) = again.pop()
+      let packet = again.pop()
       begin(packet, at: count, ingressPort: 0)
       if packet.fieldList >= 0 {
         slots[count].fieldList = packet.fieldList
-        restores[count] = fields
+        restores[count] = again.fieldsOfLast
         listed |= 1 << UInt64(count)
       }
       count += 1
@@ -23,7 +23,7 @@ extension P4Switch {
     if fresh > 0 {
       counters.add(fresh, to: .received)
       for _ in 0..<fresh {
-        let packet = arrivals.pop().packet
+        let packet = arrivals.pop()
         begin(packet, at: count, ingressPort: Int(packet.port))
         count += 1
       }
@@ -116,14 +116,7 @@ extension P4Switch {
   /// The packets that ask for multicast.
   private mutating func groupMask(_ mask: UInt64) -> UInt64 {
     guard let lane = unsafe machine.lane(of: .multicastGroup, bank: 0) else { return 0 }
-    var found: UInt64 = 0
-    var bits = mask
-    while bits != 0 {
-      let packet = bits.trailingZeroBitCount
-      bits &= bits &- 1
-      if unsafe lane[packet] != 0 { found |= 1 << UInt64(packet) }
-    }
-    return found
+    return those(of: mask) { unsafe lane[$0] != 0 }
   }
 
   /// A batch in which nobody asks for a copy: each packet goes to its port or nowhere.

@@ -30,9 +30,9 @@ package struct P4Switch: ~Copyable {
   var nextIdleTable = 0
 
   /// The packets in the banks: place 64 * bank + packet.
-  var slots: FixedArray<PacketSlot>
+  var slots: PlaceArray<PacketSlot>
   /// Places in the order in which they leave.
-  var order: FixedArray<UInt8>
+  var order: PlaceArray<UInt8>
   var ordered = 0
   /// Packets of each bank that wait for egress.
   var staged0: UInt64 = 0
@@ -42,6 +42,8 @@ package struct P4Switch: ~Copyable {
   var unparsed: UInt64 = 0
   /// Of those: which have a field list, and the packets of bank 0 whose fields they get.
   var listed: UInt64 = 0
+  /// The list that all of them have; -1: they differ.
+  var commonList = -1
   let sources: RawArray<UInt8>
   /// Of bank 1: copies, whose requests are void; moved originals keep theirs.
   var voided: UInt64 = 0
@@ -84,9 +86,9 @@ package struct P4Switch: ~Copyable {
     digests = DigestRing(
       capacity: SwitchLimits.digests, bytes: digestBytes, lists: program.learnLists.count)
     idleTables = program.tables.indices.filter { program.tables[$0].supportsTimeout }
-    slots = FixedArray(repeating: PacketSlot(), count: 2 * Machine.width)
+    slots = PlaceArray(repeating: PacketSlot())
     sources = RawArray(zeroes: Machine.width)
-    order = FixedArray(repeating: 0, count: 2 * Machine.width)
+    order = PlaceArray(repeating: 0)
     restores = FixedArray(repeating: 0, count: Machine.width)
     egressKeepsOrder = machine.egressKeepsOrder
     self.machine = machine
@@ -194,8 +196,8 @@ extension P4Switch {
 
   /// Gives back the buffers of all waiting packets.
   package mutating func discard<Memory: PacketMemory & ~Copyable>(into memory: inout Memory) {
-    while arrivals.count > 0 { discard(arrivals.pop().packet.buffer, into: &memory) }
-    while again.count > 0 { discard(again.pop().packet.buffer, into: &memory) }
+    while arrivals.count > 0 { discard(arrivals.pop().buffer, into: &memory) }
+    while again.count > 0 { discard(again.pop().buffer, into: &memory) }
     while let slot = late.pop() {
       discard(held[slot].buffer, into: &memory)
       held.give(slot)

@@ -70,13 +70,17 @@ struct WaitingRing: ~Copyable {
 
   /// There must be one. Its field values stay at `fieldsOfLast` until the next `push`.
   @inline(__always)
-  mutating func pop() -> (packet: WaitingPacket, fields: UInt) {
+  mutating func pop() -> WaitingPacket {
     assert(count > 0)
     let place = head & mask
     head = (head &+ 1) & mask
     count -= 1
-    return (places[place], fields.address(of: place))
+    return places[place]
   }
+
+  /// The field values of the packet that `pop` has just returned.
+  @inline(__always)
+  var fieldsOfLast: UInt { fields.address(of: (head &- 1) & mask) }
 }
 
 /// A packet that waits between ingress and egress with its headers and metadata.

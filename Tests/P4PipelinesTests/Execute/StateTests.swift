@@ -246,6 +246,44 @@ struct StateTests {
       #expect(bytes == expected + [0xee])
     }
   }
+
+  @Test("Sets of headers beyond the layouts go header by header")
+  func manyLayouts() {
+    var small = SmallProgram.line([])
+    for _ in 0..<5 { small.header(2) }
+    small.code.deparserOrder = [3, 0, 4, 1, 2]
+    var machine = small.machine()
+    var dice = SplitMix64(seed: 5)
+    machine.scramble(&dice)
+    // Packet p has header h when bit h of p is set: 32 sets, each of two packets.
+    let bank = machine.memory.bank(1)
+    let valid: [UInt64] = [
+      0xaaaa_aaaa_aaaa_aaaa, 0xcccc_cccc_cccc_cccc, 0xf0f0_f0f0_f0f0_f0f0, 0xff00_ff00_ff00_ff00,
+      0xffff_0000_ffff_0000,
+    ]
+    for (header, packets) in valid.enumerated() {
+      bank.setMask(UInt32(header), ~0, to: packets)
+    }
+    machine.layOut(bank: 1, ~0)
+    var found = 0
+    for packet in 0..<64 {
+      let place = Machine.width + packet
+      guard let layout = machine.layouts[place] else { continue }
+      found += 1
+      let length = machine.headerLength(bank: 1, packet: packet)
+      #expect(Int(layout.length) == length)
+      var one = [UInt8](repeating: 0xee, count: length + 1)
+      var other = one
+      one.withUnsafeMutableBufferPointer {
+        machine.writeHeaders(bank: 1, packet: packet, to: UInt(bitPattern: $0.baseAddress!))
+      }
+      other.withUnsafeMutableBufferPointer {
+        machine.layouts.write(layout, place, to: UInt(bitPattern: $0.baseAddress!))
+      }
+      #expect(one == other)
+    }
+    #expect(found == 2 * HeaderLayout.perBank)
+  }
 }
 
 @Suite("Machine: what is unsound is refused")

@@ -33,7 +33,8 @@ struct SwitchPartsTests {
       }
       same(ring.count, 5)
       for _ in 0..<(round % 5 + 1) {
-        let (packet, fields) = ring.pop()
+        let packet = ring.pop()
+        let fields = ring.fieldsOfLast
         same(packet.port, expected)
         same(unsafe UnsafePointer<UInt64>(bitPattern: fields)!.pointee, UInt64(expected))
         expected += 1
