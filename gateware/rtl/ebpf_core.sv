@@ -83,6 +83,7 @@ module ebpf_core #(
   reg ex_valid;
   reg [12:0] ex_row;
   reg [4:0] ex_fault;
+  reg ex_bad;       // there is one
   reg [63:0] ex_a, ex_b;
   reg [15:0] ex_offset;
   reg [3:0] ex_operation;
@@ -96,6 +97,10 @@ module ebpf_core #(
   reg [11:0] ex_target;
   reg ex_target_bad;
   reg [3:0] step;  // of an instruction that takes several cycles
+  // The instruction before the one in execute has faulted: the program ends, and nothing more
+  // happens. The cycle between keeps the search for faults out of everything that must be fast.
+  reg dying;
+  reg trace_now;   // the instruction in memory retired
 
   // ---- Memory: registers in front of it --------------------------------------------------------
   reg m_writes, m_load, m_signed;
@@ -167,7 +172,9 @@ module ebpf_core #(
       && ((d_a_used && ex_index == d_a_index) || (d_b_used && ex_index == d_b_index));
   wire ex_advances = !ex_valid || ex_done;
   assign id_advances = id_valid && ex_advances && !hazard;
-  assign id_jumps = id_valid && !wide && d_jump && !id_target_bad && !id_faulty;
+  // An unconditional jump is followed before anything of it is checked: what is fetched behind a
+  // bad one never leaves decode.
+  assign id_jumps = !wide && (row[7:0] == 8'h05 || row[7:0] == 8'h06);
 
   wire leaves = !wide && d_jump && id_target_bad && !id_faulty;
 
@@ -184,8 +191,8 @@ module ebpf_core #(
       wide ? {row[63:32], wide_low}
       : d_by_register ? id_b_register : {{32{row[63]}}, row[63:32]};
 
-  wire halts = ex_valid && ex_done && (ex_ends || ex_faults);
-  wire id_issues = id_advances && !redirect && !halts;
+  wire halts = dying || (ex_valid && ex_done && ex_ends);
+  wire id_goes_on = id_advances && !redirect && !halts;
   wire d_is_multiply = d_alu && row[7:4] == `ALU_MUL;
   wire d_is_divide = d_alu && (row[7:4] == `ALU_DIV || row[7:4] == `ALU_MOD);
 
@@ -204,13 +211,15 @@ module ebpf_core #(
         id_valid <= 1'b0;
       end
       if (program_en) id_row <= fetch;
-      if (ex_advances) ex_valid <= id_issues && (wide || !d_wide || id_faulty);
+      if (dying) ex_valid <= 1'b0;
+      else if (ex_advances) ex_valid <= id_goes_on && (wide || !d_wide || id_faulty);
       if (redirect || halts) wide <= 1'b0;
-      else if (id_issues) wide <= !wide && d_wide && !id_faulty;
+      else if (id_goes_on) wide <= !wide && d_wide && !id_faulty;
     end
 
+  // Whether it is used is for `ex_valid` to say, so that these need not wait for it.
   always_ff @(posedge clk)
-    if (en && id_issues) begin
+    if (en && ex_advances) begin
       if (!wide) begin
         wide_index <= row[11:8];
         wide_low <= row[63:32];
@@ -218,6 +227,7 @@ module ebpf_core #(
       end
       ex_row <= wide && !id_faulty ? wide_row : id_row;
       ex_fault <= leaves ? `FAULT_ROW : id_fault;
+      ex_bad <= leaves || id_faulty;
       ex_a <= id_a;
       ex_b <= id_b;
       ex_offset <= wide ? 16'd0 : row[31:16];
@@ -294,33 +304,43 @@ module ebpf_core #(
   wire helper_answers = helper_ready && step >= 4'd6;
   wire [4:0] ex_fault_now =
       limit_reached ? `FAULT_LIMIT
-      : ex_fault != `FAULT_NONE ? ex_fault
+      : ex_bad ? ex_fault
       : out_of_bounds ? `FAULT_BOUNDS
       : ex_target_bad && ((ex_branch && condition_holds) || ex_call) ? `FAULT_ROW
       : ex_call && frames_left == 4'd1 ? `FAULT_DEPTH
       : ex_divide && divide_faults && by_zero ? `FAULT_DIVIDE
       : ex_helper && helper_answers && !helper_known ? `FAULT_HELPER
       : `FAULT_NONE;
-  assign ex_faults = ex_fault_now != `FAULT_NONE;
+  assign ex_faults =
+      limit_reached || ex_bad || out_of_bounds
+      || (ex_target_bad && ((ex_branch && condition_holds) || ex_call))
+      || (ex_call && frames_left == 4'd1) || (ex_divide && divide_faults && by_zero)
+      || (ex_helper && helper_answers && !helper_known);
+  wire faults_now = ex_valid && ex_faults && !dying;
+  always_ff @(posedge clk)
+    if (rst || cancel) dying <= 1'b0;
+    else if (en) dying <= faults_now;
 
   // Instructions of several steps. The first step lets the one before write its register.
   wire returns = ex_exit && frames_left != 4'd8;
   assign ex_done =
-      ex_faults ? 1'b1
-      : ex_multiply ? step == 4'd2
+      ex_multiply ? step == 4'd2
       : ex_divide ? !first_step && divide_ready
       : ex_atomic ? step == 4'd3
       : ex_call || returns ? step == 4'd4
       : ex_helper ? helper_answers
       : 1'b1;
-  assign ex_ends = (ex_exit && !returns) || (ex_helper && helper_answers && helper_ends);
-  assign ex_taken = !ex_faults && ((ex_branch && condition_holds) || ex_call || returns);
-  wire ex_fires = ex_valid && ex_done && !ex_faults;
+  assign ex_ends =
+      !limit_reached && !ex_bad
+      && ((ex_exit && !returns) || (ex_helper && helper_answers && helper_known && helper_ends));
+  assign ex_taken = (ex_branch && condition_holds) || ex_call || returns;
+  wire ex_leaves = ex_valid && ex_done;
+  wire ex_fires = ex_leaves && !ex_faults && !dying;
 
   always_ff @(posedge clk)
     if (rst || cancel) step <= 4'd0;
     else if (en) begin
-      if (!ex_valid || ex_done) step <= 4'd0;
+      if (!ex_valid || ex_done || dying) step <= 4'd0;
       else if (step != 4'd15) step <= step + 4'd1;
     end
 
@@ -329,7 +349,7 @@ module ebpf_core #(
   (* ram_style = "distributed" *) reg [11:0] way_back[0:7];
   wire [2:0] frame = returns ? frames_left[2:0] + 3'd1 : frames_left[2:0];
   wire [1:0] kept_number = step[1:0] - 2'd1;
-  wire in_steps = ex_valid && !first_step && !ex_faults;
+  wire in_steps = ex_valid && !first_step && !dying;
   wire keeps = in_steps && ex_call;
   assign restores = in_steps && returns;
   wire [63:0] restored = kept[{frame, kept_number}];
@@ -420,11 +440,11 @@ module ebpf_core #(
   // lowest and the highest that it touched.
   reg stained;
   reg [7:0] stain_low, stain_high;
-  wire stains = writes_now && is_stack;
-  wire [7:0] stains_high = crosses && address[3] ? row_0 : row_1;
-  assign idle = en && !active && !ex_valid && !scrubbing && !stained;
+  reg stains;
+  reg [7:0] stains_low, stains_high;
+  assign idle = en && !active && !ex_valid && !scrubbing && !stained && !stains;
   assign running = active;
-  assign busy = active || scrubbing || stained;
+  assign busy = active || scrubbing || stained || stains;
 
   always_ff @(posedge clk)
     if (rst) begin
@@ -432,12 +452,16 @@ module ebpf_core #(
       stain_low <= 8'd0;
       stain_high <= 8'd255;
       scrubbing <= 1'b0;
+      stains <= 1'b0;
     end else if (en) begin
+      stains <= writes_now && is_stack;
+      stains_low <= row_1;
+      stains_high <= crosses && address[3] ? row_0 : row_1;
       if (stains) begin
         stained <= 1'b1;
-        if (!stained || row_1 < stain_low) stain_low <= row_1;
+        if (!stained || stains_low < stain_low) stain_low <= stains_low;
         if (!stained || stains_high > stain_high) stain_high <= stains_high;
-      end else if (!active && stained && !scrubbing) begin
+      end else if (!active && !stains && stained && !scrubbing) begin
         scrubbing <= 1'b1;
         stained <= 1'b0;
         scrub_row <= stain_low;
@@ -500,13 +524,13 @@ module ebpf_core #(
   assign register_out = active ? 64'd0 : register_index == 4'd10 ? stack_top : file_c;
 
   // ---- Limit, end, counts ----------------------------------------------------------------------
-  assign retires = en && ex_fires;
+  assign retires = en && trace_now;
   always_ff @(posedge clk)
     if (en) begin
       if (starts) begin
         limit_left <= limit;
         limit_reached <= limit == 32'd0 && !hbpf;
-      end else if (ex_fires) begin
+      end else if (ex_leaves) begin
         limit_left <= limit_left - 32'd1;
         if (limit_left == 32'd1 && !hbpf) limit_reached <= 1'b1;
       end
@@ -524,16 +548,15 @@ module ebpf_core #(
       if (en && starts) cycles <= 32'd0;
       else if (register_clear) cycles <= 32'd0;
       else if (active) cycles <= cycles + 32'd1;
+      if (en && halts && !dying) result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
       if (register_clear || (en && starts)) fault <= `FAULT_NONE;
-      if (en && halts) begin
-        result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
+      else if (en && faults_now) begin
         fault <= ex_fault_now;
         fault_row <= ex_row;
       end
     end
 
   // ---- Trace -----------------------------------------------------------------------------------
-  reg trace_now;
   always_ff @(posedge clk)
     if (rst || cancel) trace_now <= 1'b0;
     else if (en) begin

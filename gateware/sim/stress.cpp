@@ -144,7 +144,14 @@ void checkStress(const Options& options, Tally& tally) {
       else host.clock();
       host.consumed();
     }
-    if (!out.empty()) bad(std::to_string(out.size()) + " descriptors never came back");
+    if (!out.empty()) {
+      bad(std::to_string(out.size()) + " descriptors never came back");
+      for (auto& [cookie, sent] : out)
+        printf("  cookie %u, slot %u, kind %d, reset %d\n", cookie, sent.slot, sent.kind, sent.coreWasReset);
+      printf("  status %llx, busy slots %llx, head %llu of %llu\n", (unsigned long long)host.read(at::status),
+             (unsigned long long)host.read(at::slotsBusy), (unsigned long long)host.read(at::submitHead),
+             (unsigned long long)host.read(at::submitTail));
+    }
   };
 
   while (done < options.packets && errors < 10) {
