@@ -87,8 +87,7 @@ module dpu_ebpf #(
   wire reset = rst || control_reset;
   wire [11:0] at = {q_address[11:3], 3'b000};
   wire write_register = writes && at_registers;
-  wire generation_written =
-      write_register && at == 12'h040 && q_enables[0] && q_data[31:0] != generation;
+  reg generation_written;
   wire [15:0] tail_distance = q_data[15:0] - submit_head;
   wire [15:0] head_distance = q_data[15:0] - completion_head;
   wire [15:0] outstanding = completion_tail - completion_head;
@@ -108,6 +107,7 @@ module dpu_ebpf #(
       program_upper <= 1'b0;
       program_checksum <= 32'd0;
       generation <= 32'd0;
+      generation_written <= 1'b0;
       submit_tail <= 16'd0;
       completion_head <= 16'd0;
       limit <= 32'd1048576;
@@ -118,11 +118,15 @@ module dpu_ebpf #(
       clock <= 64'd0;
     end else begin
       clock <= clock + 64'd1;
+      generation_written <= 1'b0;
       if (write_register)
         case (at)
           12'h030: {program_upper, program_length} <= {q_data[16], q_data[12:0]};
           12'h038: program_checksum <= q_data[31:0];
-          12'h040: generation <= q_data[31:0];
+          12'h040: begin
+            generation <= q_data[31:0];
+            generation_written <= q_data[31:0] != generation;
+          end
           12'h050:
           if (tail_distance <= 16'd256 && tail_distance >= submit_tail - submit_head)
             submit_tail <= q_data[15:0];
@@ -287,14 +291,14 @@ module dpu_ebpf #(
       .read_row(submit_head[7:0]), .out(descriptor)
   );
 
-  reg descriptor_read;
+  reg descriptor_read, wanted;
+  reg [15:0] wanted_slot, wanted_length;
+  reg [31:0] wanted_cookie;
   reg refusal_valid;
   reg [31:0] refusal_cookie;
   reg [15:0] refusal_length;
   reg [4:0] refusal_fault;
   reg [7:0] refusal_number;
-  wire [15:0] wanted_slot = descriptor[47:32];
-  wire [15:0] wanted_length = descriptor[63:48];
   wire no_such = {16'd0, wanted_slot} >= SLOTS * CORES || wanted_length > 16'd1536;
   wire [31:0] busy_wide = {{32 - SLOTS * CORES{1'b0}}, busy};
   wire [2:0] wanted_core = wanted_slot[SLOT_BITS+:3];
@@ -302,33 +306,40 @@ module dpu_ebpf #(
       no_such ? `FAULT_DESCRIPTOR
       : busy_wide[wanted_slot[4:0]] ? `FAULT_BUSY
       : !active_valid || obeying[wanted_core] ? `FAULT_PROGRAM : `FAULT_NONE;
-  wire decides = descriptor_read && !(refusal != `FAULT_NONE && refusal_valid);
+  wire decides = wanted && !(refusal != `FAULT_NONE && refusal_valid);
   assign push = decides && refusal == `FAULT_NONE;
   assign push_slot = wanted_slot[4:0];
   assign push_length = wanted_length[10:0];
-  assign push_cookie = descriptor[31:0];
+  assign push_cookie = wanted_cookie;
   wire refusal_taken;
 
   always_ff @(posedge clk)
     if (reset) begin
       submit_head <= 16'd0;
       descriptor_read <= 1'b0;
+      wanted <= 1'b0;
       refusal_valid <= 1'b0;
       refused <= 32'd0;
     end else begin
       if (refusal_taken) refusal_valid <= 1'b0;
-      if (decides) begin
+      if (descriptor_read) begin
         descriptor_read <= 1'b0;
+        wanted <= 1'b1;
+        {wanted_length, wanted_slot, wanted_cookie} <= descriptor;
+      end
+      if (decides) begin
+        wanted <= 1'b0;
         submit_head <= submit_head + 16'd1;
         if (!push) begin
           refused <= refused + 32'd1;
           refusal_valid <= 1'b1;
-          refusal_cookie <= descriptor[31:0];
+          refusal_cookie <= wanted_cookie;
           refusal_length <= wanted_length;
           refusal_fault <= refusal;
           refusal_number <= submit_head[7:0];
         end
-      end else if (control_run && submit_head != submit_tail) descriptor_read <= 1'b1;
+      end else if (control_run && !descriptor_read && !wanted && submit_head != submit_tail)
+        descriptor_read <= 1'b1;
     end
 
   // ---- Completions -----------------------------------------------------------------------------
@@ -417,7 +428,8 @@ module dpu_ebpf #(
         register_value = {60'd0, control_divide, control_in_order, control_reset, control_run};
         12'h020:
         register_value = {
-          32'd0, held, running_wide, program_reason, 4'd0, program_state, 1'b0, all_idle
+          32'd0, held, running_wide, program_reason, 4'd0,
+          generation_written ? CHECKING : program_state, 1'b0, all_idle
         };
         12'h028: register_value = {8'd0, 8'd8, 16'd512, 16'd512, 16'd1536};
         12'h030: register_value = {47'd0, program_upper, 3'd0, program_length};

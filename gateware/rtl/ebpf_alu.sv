@@ -4,15 +4,22 @@
 module ebpf_alu (
     input wire [3:0] operation,
     input wire is_64,
+    input wire is_shift,
+    input wire is_left,
+    input wire is_other,           // neither shift nor sum
     input wire [63:0] a,
     input wire [63:0] b,
     input wire [2:0] extend,       // a move extends the sign of 8, 16 or 32 bits
     input wire swap_always,        // an unconditional byte swap, or to big endian
     output wire [63:0] result,
 
-    input wire [3:0] condition,
-    input wire compare_64,
-    output reg holds
+    // Of a branch: what it looks for, and whether it wants the opposite. Its width is `is_64`.
+    input wire when_equal,
+    input wire when_less,
+    input wire when_any,
+    input wire compare_signed,
+    input wire otherwise,
+    output wire holds
 );
   // Sums. A negation comes with b = 0.
   wire negate = operation == `ALU_NEG;
@@ -20,29 +27,37 @@ module ebpf_alu (
   wire [63:0] sum =
       (a ^ {64{negate}}) + (b ^ {64{subtract}}) + {63'd0, negate || subtract};
 
-  // Shifts go right; a shift to the left is one of the mirrored number.
-  wire left = operation == `ALU_LSH;
+  // Shifts rotate to the right and then mask. To the left by n is to the right by 1 and by ~n; 32
+  // bits stand twice in the rotated 64.
   wire fill = operation == `ALU_ARSH && (is_64 ? a[63] : a[31]);
-  wire [63:0] straight = {is_64 ? a[63:32] : {32{fill}}, a[31:0]};
-  wire [63:0] mirrored;
-  wire [63:0] shift_in = left ? mirrored : straight;
-  wire [5:0] count = {b[5] && is_64, b[4:0]};
-  wire [63:0] by_1 = count[0] ? {fill, shift_in[63:1]} : shift_in;
-  wire [63:0] by_2 = count[1] ? {{2{fill}}, by_1[63:2]} : by_1;
-  wire [63:0] by_4 = count[2] ? {{4{fill}}, by_2[63:4]} : by_2;
-  wire [63:0] by_8 = count[3] ? {{8{fill}}, by_4[63:8]} : by_4;
-  wire [63:0] by_16 = count[4] ? {{16{fill}}, by_8[63:16]} : by_8;
-  wire [63:0] by_32 = count[5] ? {{32{fill}}, by_16[63:32]} : by_16;
-  wire [63:0] by_32_mirrored;
-  wire [63:0] shifted = left ? by_32_mirrored : by_32;
+  wire [63:0] twice = {is_64 ? a[63:32] : a[31:0], a[31:0]};
+  wire [63:0] by_0 = is_left ? {twice[0], twice[63:1]} : twice;
+  wire [5:0] count = b[5:0] ^ {6{is_left}};
+  wire [63:0] by_3 =
+      count[1:0] == 2'd0 ? by_0 : count[1:0] == 2'd1 ? {by_0[0], by_0[63:1]}
+      : count[1:0] == 2'd2 ? {by_0[1:0], by_0[63:2]} : {by_0[2:0], by_0[63:3]};
+  wire [63:0] by_15 =
+      count[3:2] == 2'd0 ? by_3 : count[3:2] == 2'd1 ? {by_3[3:0], by_3[63:4]}
+      : count[3:2] == 2'd2 ? {by_3[7:0], by_3[63:8]} : {by_3[11:0], by_3[63:12]};
+  wire [63:0] by_63 =
+      count[5:4] == 2'd0 ? by_15 : count[5:4] == 2'd1 ? {by_15[15:0], by_15[63:16]}
+      : count[5:4] == 2'd2 ? {by_15[31:0], by_15[63:32]} : {by_15[47:0], by_15[63:48]};
 
+  // Which bits of the rotated number are the shifted one's.
+  wire [5:0] distance = {b[5] && is_64, b[4:0]};
+  wire [63:0] from;              // bit i: i >= distance
+  wire [63:0] mask;
   genvar g;
   generate
-    for (g = 0; g < 64; g = g + 1) begin : mirror
-      assign mirrored[g] = straight[63-g];
-      assign by_32_mirrored[g] = by_32[63-g];
+    for (g = 0; g < 64; g = g + 1) begin : masks
+      localparam [5:0] PLACE = g;
+      // verilator lint_off CMPCONST
+      assign from[g] = PLACE >= distance;
+      // verilator lint_on CMPCONST
+      assign mask[g] = is_left ? from[g] : is_64 ? from[63-g] : from[(95-g)%64];
     end
   endgenerate
+  wire [63:0] shifted = (by_63 & mask) | ({64{fill}} & ~mask);
 
   // Byte order: b is the number of bits.
   wire [63:0] turned = {
@@ -61,43 +76,29 @@ module ebpf_alu (
     b[7:0]
   };
 
-  reg [63:0] value;
+  reg [63:0] other;
   always_comb
     case (operation)
-      `ALU_OR: value = a | b;
-      `ALU_AND: value = a & b;
-      `ALU_XOR: value = a ^ b;
-      `ALU_MOV: value = moved;
-      `ALU_LSH, `ALU_RSH, `ALU_ARSH: value = shifted;
-      `ALU_END: value = swapped;
-      default: value = sum;
+      `ALU_OR: other = a | b;
+      `ALU_AND: other = a & b;
+      `ALU_XOR: other = a ^ b;
+      `ALU_MOV: other = moved;
+      default: other = swapped;
     endcase
+  wire [63:0] value = is_shift ? shifted : is_other ? other : sum;
   // A swap's result is wide in either class.
-  assign result = {is_64 || operation == `ALU_END ? value[63:32] : 32'd0, value[31:0]};
+  wire wide = is_64 || operation == `ALU_END;
+  assign result = {value[63:32] & {32{wide}}, value[31:0]};
 
   // Comparison in two halves, so that one serves both widths.
   wire low_equal = a[31:0] == b[31:0];
   wire high_equal = a[63:32] == b[63:32];
   wire low_less = a[31:0] < b[31:0];
   wire high_less = a[63:32] < b[63:32];
-  wire equal = low_equal && (high_equal || !compare_64);
-  wire less = compare_64 ? high_less || (high_equal && low_less) : low_less;
-  wire signs_differ = compare_64 ? a[63] != b[63] : a[31] != b[31];
-  wire less_signed = less != signs_differ;
-  wire any_bit = (a[31:0] & b[31:0]) != 32'd0 || (compare_64 && (a[63:32] & b[63:32]) != 32'd0);
-
-  always_comb
-    case (condition)
-      4'h1: holds = equal;
-      4'h2: holds = !less && !equal;
-      4'h3: holds = !less;
-      4'h4: holds = any_bit;
-      4'h5: holds = !equal;
-      4'h6: holds = !less_signed && !equal;
-      4'h7: holds = !less_signed;
-      4'ha: holds = less;
-      4'hb: holds = less || equal;
-      4'hc: holds = less_signed;
-      default: holds = less_signed || equal;
-    endcase
+  wire equal = low_equal && (high_equal || !is_64);
+  wire signs_differ = compare_signed && (is_64 ? a[63] != b[63] : a[31] != b[31]);
+  wire less = (is_64 ? high_less || (high_equal && low_less) : low_less) != signs_differ;
+  wire any_bit = (a[31:0] & b[31:0]) != 32'd0 || (is_64 && (a[63:32] & b[63:32]) != 32'd0);
+  assign holds =
+      ((when_equal && equal) || (when_less && less) || (when_any && any_bit)) != otherwise;
 endmodule

@@ -1,6 +1,7 @@
-// One eBPF core: fetch, decode, execute, memory; in order, one instruction a cycle. Results of
-// execute and memory are bypassed to decode. A taken branch costs one cycle more, an unconditional
-// jump none, the use of a load's result right after it one.
+// One eBPF core in five stages: fetch (two of them, as block memory is slow), decode, execute,
+// memory; in order, one instruction a cycle. Results of execute and memory are bypassed to decode. A
+// taken branch costs two cycles more, an unconditional jump one, the use of a load's result right
+// after it one.
 //
 // Execute is where an instruction becomes final: faults are found there, stores happen there, and
 // nothing behind it can fail.
@@ -83,12 +84,15 @@ module ebpf_core #(
   reg ex_valid;
   reg [12:0] ex_row;
   reg [4:0] ex_fault;
+  reg ex_bad;       // there is one
   reg [63:0] ex_a, ex_b;
   reg [15:0] ex_offset;
   reg [3:0] ex_operation;
+  reg ex_shift, ex_left, ex_other;  // kinds of arithmetic; the rest are sums
+  reg ex_when_equal, ex_when_less, ex_when_any, ex_compare_signed, ex_otherwise;
   reg [1:0] ex_size;
-  reg ex_64, ex_swap_always, ex_signed_load, ex_by_register;
-  reg ex_load, ex_store, ex_atomic, ex_branch, ex_call, ex_helper, ex_exit;
+  reg ex_64, ex_swap_always, ex_by_register;
+  reg ex_load, ex_load_signed, ex_returns, ex_store, ex_atomic, ex_branch, ex_call, ex_helper, ex_exit;
   reg ex_multiply, ex_divide;
   reg [3:0] ex_atomic_operation;
   reg ex_writes;
@@ -96,9 +100,13 @@ module ebpf_core #(
   reg [11:0] ex_target;
   reg ex_target_bad;
   reg [3:0] step;  // of an instruction that takes several cycles
+  // The instruction before the one in execute has faulted: the program ends, and nothing more
+  // happens. The cycle between keeps the search for faults out of everything that must be fast.
+  reg dying;
+  reg trace_now;   // the instruction in memory retired
 
   // ---- Memory: registers in front of it --------------------------------------------------------
-  reg m_writes, m_load, m_signed;
+  reg m_writes, m_load;
   reg [3:0] m_index, m_low;
   reg [1:0] m_size;
   reg [63:0] m_result;
@@ -113,11 +121,12 @@ module ebpf_core #(
   wire ex_ends;
   wire ex_faults;
   wire [63:0] ex_result;
-  wire [63:0] m_value;
+  wire [63:0] m_value, loaded;
 
   // ---- Fetch -----------------------------------------------------------------------------------
-  reg [12:0] id_row;
-  reg id_valid;
+  reg [12:0] f_row, id_row;  // of the row that memory puts out, of the one in decode
+  reg f_valid, id_valid;
+  reg [63:0] row;            // in decode
   reg wide;  // the row in decode is the second one of a wide load
   reg [3:0] wide_index;
   reg [31:0] wide_low;
@@ -132,12 +141,13 @@ module ebpf_core #(
   wire redirect = ex_valid && ex_done && ex_taken;
   wire [12:0] fetch =
       starts ? 13'd0 : redirect ? {1'b0, ex_target} : id_jumps ? {1'b0, id_target[11:0]}
-      : id_row + 13'd1;
-  assign program_en = en && (starts || redirect || id_advances);
+      : f_row + 13'd1;
+  // Nothing but a load's result in execute holds up decode, so it never does in a redirection.
+  wire moves = !id_valid || id_advances;
+  assign program_en = en && (starts || moves);
   assign program_row = {fetch[11] ^ program_upper, fetch[10:0]};
 
   // ---- Decode ----------------------------------------------------------------------------------
-  wire [63:0] row = program_data;
   wire [4:0] d_fault;
   wire d_alu, d_64, d_wide, d_load, d_store, d_atomic, d_branch, d_jump, d_call, d_helper, d_exit;
   wire d_by_register, d_far, d_a_used, d_b_used, d_writes;
@@ -167,50 +177,64 @@ module ebpf_core #(
       && ((d_a_used && ex_index == d_a_index) || (d_b_used && ex_index == d_b_index));
   wire ex_advances = !ex_valid || ex_done;
   assign id_advances = id_valid && ex_advances && !hazard;
-  assign id_jumps = id_valid && !wide && d_jump && !id_target_bad && !id_faulty;
+  // An unconditional jump is followed before anything of it is checked: what is fetched behind a
+  // bad one never leaves decode.
+  assign id_jumps = id_valid && !wide && (row[7:0] == 8'h05 || row[7:0] == 8'h06);
 
   wire leaves = !wide && d_jump && id_target_bad && !id_faulty;
 
   wire [63:0] file_a, file_b, file_c;
-  wire [63:0] id_a =
-      ex_valid && ex_writes && ex_index == d_a_index ? ex_result
-      : m_writes && m_index == d_a_index ? m_value
-      : d_a_index == 4'd10 ? stack_top : file_a;
-  wire [63:0] id_b_register =
-      ex_valid && ex_writes && ex_index == d_b_index ? ex_result
-      : m_writes && m_index == d_b_index ? m_value
-      : d_b_index == 4'd10 ? stack_top : file_b;
-  wire [63:0] id_b =
+  // Results of execute and of a load come late, so they are chosen last.
+  wire a_from_ex = ex_valid && ex_writes && ex_index == d_a_index;
+  wire a_from_m = m_writes && m_index == d_a_index;
+  wire [63:0] a_early = a_from_m ? m_result : d_a_index == 4'd10 ? stack_top : file_a;
+  wire [63:0] id_a = a_from_ex ? ex_result : a_from_m && m_load ? loaded : a_early;
+  wire b_from_ex = d_by_register && !wide && ex_valid && ex_writes && ex_index == d_b_index;
+  wire b_from_m = d_by_register && !wide && m_writes && m_index == d_b_index;
+  wire [63:0] b_early =
       wide ? {row[63:32], wide_low}
-      : d_by_register ? id_b_register : {{32{row[63]}}, row[63:32]};
+      : !d_by_register ? {{32{row[63]}}, row[63:32]}
+      : b_from_m ? m_result : d_b_index == 4'd10 ? stack_top : file_b;
+  wire [63:0] id_b = b_from_ex ? ex_result : b_from_m && m_load ? loaded : b_early;
 
-  wire halts = ex_valid && ex_done && (ex_ends || ex_faults);
-  wire id_issues = id_advances && !redirect && !halts;
+  wire halts = dying || (ex_valid && ex_done && ex_ends);
+  wire id_goes_on = id_advances && !redirect && !halts;
   wire d_is_multiply = d_alu && row[7:4] == `ALU_MUL;
   wire d_is_divide = d_alu && (row[7:4] == `ALU_DIV || row[7:4] == `ALU_MOD);
 
   always_ff @(posedge clk)
     if (rst || cancel) begin
       active <= 1'b0;
+      f_valid <= 1'b0;
       id_valid <= 1'b0;
       ex_valid <= 1'b0;
       wide <= 1'b0;
     end else if (en) begin
       if (starts) begin
         active <= 1'b1;
-        id_valid <= 1'b1;
+        f_valid <= 1'b1;
       end else if (halts) begin
         active <= 1'b0;
-        id_valid <= 1'b0;
+        f_valid <= 1'b0;
       end
-      if (program_en) id_row <= fetch;
-      if (ex_advances) ex_valid <= id_issues && (wide || !d_wide || id_faulty);
+      if (halts) id_valid <= 1'b0;
+      else if (moves) id_valid <= f_valid && !redirect && !id_jumps;
+      if (dying) ex_valid <= 1'b0;
+      else if (ex_advances) ex_valid <= id_goes_on && (wide || !d_wide || id_faulty);
       if (redirect || halts) wide <= 1'b0;
-      else if (id_issues) wide <= !wide && d_wide && !id_faulty;
+      else if (id_goes_on) wide <= !wide && d_wide && !id_faulty;
     end
 
   always_ff @(posedge clk)
-    if (en && id_issues) begin
+    if (program_en) begin
+      f_row <= fetch;
+      id_row <= f_row;
+      row <= program_data;
+    end
+
+  // Whether it is used is for `ex_valid` to say, so that these need not wait for it.
+  always_ff @(posedge clk)
+    if (en && ex_advances) begin
       if (!wide) begin
         wide_index <= row[11:8];
         wide_low <= row[63:32];
@@ -218,16 +242,32 @@ module ebpf_core #(
       end
       ex_row <= wide && !id_faulty ? wide_row : id_row;
       ex_fault <= leaves ? `FAULT_ROW : id_fault;
+      ex_bad <= leaves || id_faulty;
       ex_a <= id_a;
       ex_b <= id_b;
       ex_offset <= wide ? 16'd0 : row[31:16];
       ex_operation <= wide ? `ALU_MOV : row[7:4];
+      ex_shift <= !wide && (row[7:4] == `ALU_LSH || row[7:4] == `ALU_RSH || row[7:4] == `ALU_ARSH);
+      ex_left <= row[7:4] == `ALU_LSH;
+      ex_other <=
+          wide || row[7:4] == `ALU_OR || row[7:4] == `ALU_AND || row[7:4] == `ALU_XOR
+          || row[7:4] == `ALU_MOV || row[7:4] == `ALU_END;
+      // A condition is one of equal, less, any bit, or two of them, or its opposite.
+      ex_when_equal <=
+          row[7:4] == 4'h1 || row[7:4] == 4'h2 || row[7:4] == 4'h5 || row[7:4] == 4'h6
+          || row[7:4] == 4'hb || row[7:4] == 4'hd;
+      ex_when_less <= row[7:6] == 2'b10 || row[7:6] == 2'b11 || row[7:5] == 3'b001 || row[7:5] == 3'b011;
+      ex_when_any <= row[7:4] == 4'h4;
+      ex_compare_signed <= row[7:5] == 3'b011 || row[7:5] == 3'b110;
+      ex_otherwise <= row[7:5] == 3'b001 || row[7:4] == 4'h5 || row[7:5] == 3'b011;
       ex_size <= row[4:3];
       ex_64 <= wide || d_64;
       ex_swap_always <= row[3] || row[2:0] == 3'd7;
-      ex_signed_load <= row[7];
       ex_by_register <= row[3];
-      ex_load <= !wide && d_load;
+      ex_load <= !wide && d_load && !row[7];
+      ex_load_signed <= !wide && d_load && row[7];
+      // A call or return that would change this takes what is in decode away.
+      ex_returns <= !wide && d_exit && frames_left != 4'd8;
       ex_store <= !wide && d_store;
       ex_atomic <= !wide && d_atomic;
       ex_branch <= !wide && d_branch;
@@ -247,9 +287,11 @@ module ebpf_core #(
   wire [63:0] alu_result;
   wire condition_holds;
   ebpf_alu alu (
-      .operation(ex_operation), .is_64(ex_64), .a(ex_a), .b(ex_b), .extend(ex_offset[5:3]),
-      .swap_always(ex_swap_always), .result(alu_result), .condition(ex_operation),
-      .compare_64(ex_64), .holds(condition_holds)
+      .operation(ex_operation), .is_64(ex_64), .is_shift(ex_shift), .is_left(ex_left),
+      .is_other(ex_other), .a(ex_a), .b(ex_b), .extend(ex_offset[5:3]),
+      .swap_always(ex_swap_always), .result(alu_result), .when_equal(ex_when_equal),
+      .when_less(ex_when_less), .when_any(ex_when_any), .compare_signed(ex_compare_signed),
+      .otherwise(ex_otherwise), .holds(condition_holds)
   );
 
   wire [63:0] product;
@@ -266,61 +308,85 @@ module ebpf_core #(
   wire by_zero = (ex_64 ? ex_b : {32'd0, ex_b[31:0]}) == 64'd0;
 
   // Addresses. Eight bytes at any place lie in two banks, so one access takes one cycle.
-  wire [63:0] address = ex_a + {{48{ex_offset[15]}}, ex_offset};
+  // The low bits are enough; the rest is only looked at for the bounds.
+  wire [16:0] low_sum = {1'b0, ex_a[15:0]} + {1'b0, ex_offset};
+  wire [11:0] spot = low_sum[11:0];
   wire [3:0] bytes = ex_size == `SIZE_DOUBLE ? 4'd8 : ex_size == `SIZE_WORD ? 4'd4
       : ex_size == `SIZE_HALF ? 4'd2 : 4'd1;
   wire [7:0] byte_mask = {
       {4{ex_size == `SIZE_DOUBLE}}, {2{ex_size == `SIZE_DOUBLE || ex_size == `SIZE_WORD}},
       ex_size != `SIZE_BYTE, 1'b1
   };
-  wire [4:0] last = {2'b00, address[2:0]} + {1'b0, bytes};
+  wire [4:0] last = {2'b00, spot[2:0]} + {1'b0, bytes};
   wire crosses = last > 5'd8;
-  wire in_data = address[63:11] == 53'd0 && !(address[10:3] == 8'hff && crosses);
-  wire in_stack = address[63:12] == 52'h0_0007_fff0_0000 && !(address[11:3] == 9'h1ff && crosses);
-  wire accesses = ex_load || ex_store || ex_atomic;
+  // Whether it is in bounds is found from the base beside the sum, not behind it: above bit 16 the
+  // address is the base, one more, or one less.
+  wire [47:0] above = ex_a[63:16];
+  localparam [47:0] STACK = 48'h0000_7fff_0000;
+  wire backward = ex_offset[15];
+  wire carries = low_sum[16];
+  wire above_data =
+      backward == carries ? above == 48'd0 : carries ? above == ~48'd0 : above == 48'd1;
+  wire above_stack =
+      backward == carries ? above == STACK : carries ? above == STACK - 48'd1
+      : above == STACK + 48'd1;
+  wire in_data = above_data && low_sum[15:11] == 5'd0 && !(low_sum[10:3] == 8'hff && crosses);
+  wire in_stack = above_stack && low_sum[15:12] == 4'd0 && !(low_sum[11:3] == 9'h1ff && crosses);
+  wire accesses = ex_load || ex_load_signed || ex_store || ex_atomic;
   wire out_of_bounds = accesses && !in_data && !in_stack;
 
-  wire [15:0] mask_8 = address[3] ? {byte_mask, 8'd0} : {8'd0, byte_mask};
-  wire [15:0] mask_4 = address[2] ? {mask_8[11:0], mask_8[15:12]} : mask_8;
-  wire [15:0] mask_2 = address[1] ? {mask_4[13:0], mask_4[15:14]} : mask_4;
-  wire [15:0] mask = address[0] ? {mask_2[14:0], mask_2[15]} : mask_2;
+  wire [15:0] mask_8 = spot[3] ? {byte_mask, 8'd0} : {8'd0, byte_mask};
+  wire [15:0] mask_4 = spot[2] ? {mask_8[11:0], mask_8[15:12]} : mask_8;
+  wire [15:0] mask_2 = spot[1] ? {mask_4[13:0], mask_4[15:14]} : mask_4;
+  wire [15:0] mask = spot[0] ? {mask_2[14:0], mask_2[15]} : mask_2;
 
   wire [63:0] atomic_new;
   wire [63:0] store_value = ex_atomic ? atomic_new : ex_b;
-  wire [63:0] store_4 = address[2] ? {store_value[31:0], store_value[63:32]} : store_value;
-  wire [63:0] store_2 = address[1] ? {store_4[47:0], store_4[63:48]} : store_4;
-  wire [63:0] store_1 = address[0] ? {store_2[55:0], store_2[63:56]} : store_2;
+  wire [63:0] store_4 = spot[2] ? {store_value[31:0], store_value[63:32]} : store_value;
+  wire [63:0] store_2 = spot[1] ? {store_4[47:0], store_4[63:48]} : store_4;
+  wire [63:0] store_1 = spot[0] ? {store_2[55:0], store_2[63:56]} : store_2;
 
   wire helper_answers = helper_ready && step >= 4'd6;
   wire [4:0] ex_fault_now =
       limit_reached ? `FAULT_LIMIT
-      : ex_fault != `FAULT_NONE ? ex_fault
+      : ex_bad ? ex_fault
       : out_of_bounds ? `FAULT_BOUNDS
       : ex_target_bad && ((ex_branch && condition_holds) || ex_call) ? `FAULT_ROW
       : ex_call && frames_left == 4'd1 ? `FAULT_DEPTH
       : ex_divide && divide_faults && by_zero ? `FAULT_DIVIDE
       : ex_helper && helper_answers && !helper_known ? `FAULT_HELPER
       : `FAULT_NONE;
-  assign ex_faults = ex_fault_now != `FAULT_NONE;
+  assign ex_faults =
+      limit_reached || ex_bad || out_of_bounds
+      || (ex_target_bad && ((ex_branch && condition_holds) || ex_call))
+      || (ex_call && frames_left == 4'd1) || (ex_divide && divide_faults && by_zero)
+      || (ex_helper && helper_answers && !helper_known);
+  wire faults_now = ex_valid && ex_faults && !dying;
+  always_ff @(posedge clk)
+    if (rst || cancel) dying <= 1'b0;
+    else if (en) dying <= faults_now;
 
   // Instructions of several steps. The first step lets the one before write its register.
-  wire returns = ex_exit && frames_left != 4'd8;
+  wire returns = ex_returns;
   assign ex_done =
-      ex_faults ? 1'b1
-      : ex_multiply ? step == 4'd2
+      ex_multiply ? step == 4'd2
       : ex_divide ? !first_step && divide_ready
       : ex_atomic ? step == 4'd3
+      : ex_load_signed ? step == 4'd2
       : ex_call || returns ? step == 4'd4
       : ex_helper ? helper_answers
       : 1'b1;
-  assign ex_ends = (ex_exit && !returns) || (ex_helper && helper_answers && helper_ends);
-  assign ex_taken = !ex_faults && ((ex_branch && condition_holds) || ex_call || returns);
-  wire ex_fires = ex_valid && ex_done && !ex_faults;
+  assign ex_ends =
+      !limit_reached && !ex_bad
+      && ((ex_exit && !returns) || (ex_helper && helper_answers && helper_known && helper_ends));
+  assign ex_taken = (ex_branch && condition_holds) || ex_call || returns;
+  wire ex_leaves = ex_valid && ex_done;
+  wire ex_fires = ex_leaves && !ex_faults && !dying;
 
   always_ff @(posedge clk)
     if (rst || cancel) step <= 4'd0;
     else if (en) begin
-      if (!ex_valid || ex_done) step <= 4'd0;
+      if (!ex_valid || ex_done || dying) step <= 4'd0;
       else if (step != 4'd15) step <= step + 4'd1;
     end
 
@@ -329,7 +395,7 @@ module ebpf_core #(
   (* ram_style = "distributed" *) reg [11:0] way_back[0:7];
   wire [2:0] frame = returns ? frames_left[2:0] + 3'd1 : frames_left[2:0];
   wire [1:0] kept_number = step[1:0] - 2'd1;
-  wire in_steps = ex_valid && !first_step && !ex_faults;
+  wire in_steps = ex_valid && !first_step && !dying;
   wire keeps = in_steps && ex_call;
   assign restores = in_steps && returns;
   wire [63:0] restored = kept[{frame, kept_number}];
@@ -378,9 +444,16 @@ module ebpf_core #(
 
   wire [63:0] divided = ex_operation == `ALU_DIV ? quotient : remainder;
   wire narrow = !ex_64;
+  // A load with sign takes the way of an atomic operation, so that loads need no time for signs.
+  wire old_sign =
+      ex_size == `SIZE_BYTE ? atomic_old[7] : ex_size == `SIZE_HALF ? atomic_old[15] : atomic_old[31];
+  wire [63:0] extended = {
+    {32{old_sign}}, ex_size == `SIZE_WORD ? atomic_old[31:16] : {16{old_sign}},
+    ex_size == `SIZE_BYTE ? {8{old_sign}} : atomic_old[15:8], atomic_old[7:0]
+  };
   wire [63:0] ex_wide_result =
       ex_multiply ? product : ex_divide ? divided : ex_helper ? helper_result
-      : ex_atomic ? atomic_old : alu_result;
+      : ex_load_signed ? extended : ex_atomic ? atomic_old : alu_result;
   assign ex_result = {
     (ex_multiply || ex_divide) && narrow ? 32'd0 : ex_wide_result[63:32], ex_wide_result[31:0]
   };
@@ -389,9 +462,11 @@ module ebpf_core #(
   // A page of 128 rows for each slot; the state is at the end of slot 0's, for all slots.
   reg scrubbing;
   reg [7:0] scrub_row, scrub_last;
-  wire writes_now = ex_fires && (ex_store || ex_atomic);
-  wire [7:0] row_1 = address[11:4];
-  wire [7:0] row_0 = address[11:4] + {7'd0, address[3]};
+  wire writes_now =
+      ex_valid && !dying && !limit_reached && !ex_bad && (in_data || in_stack)
+      && (ex_store || (ex_atomic && step == 4'd3));
+  wire [7:0] row_1 = spot[11:4];
+  wire [7:0] row_0 = spot[11:4] + {7'd0, spot[3]};
 
   function [ROW_BITS-1:0] place(input is_stack, input [7:0] number, input [SLOT_BITS-1:0] of);
     reg [SLOT_BITS-1:0] page;
@@ -407,8 +482,8 @@ module ebpf_core #(
     end
   endfunction
 
-  // Only the stack has ones so high, and an access that is neither does nothing.
-  wire is_stack = address[32];
+  // Tells the two apart; an access that is neither does nothing.
+  wire is_stack = ex_a[36] && !ex_a[56];
   assign data_en = en;
   assign data_row_0 = scrubbing ? place(1'b1, scrub_row, slot) : place(is_stack, row_0, slot);
   assign data_row_1 = scrubbing ? place(1'b1, scrub_row, slot) : place(is_stack, row_1, slot);
@@ -420,11 +495,11 @@ module ebpf_core #(
   // lowest and the highest that it touched.
   reg stained;
   reg [7:0] stain_low, stain_high;
-  wire stains = writes_now && is_stack;
-  wire [7:0] stains_high = crosses && address[3] ? row_0 : row_1;
-  assign idle = en && !active && !ex_valid && !scrubbing && !stained;
+  reg stains;
+  reg [7:0] stains_low, stains_high;
+  assign idle = en && !active && !ex_valid && !scrubbing && !stained && !stains;
   assign running = active;
-  assign busy = active || scrubbing || stained;
+  assign busy = active || scrubbing || stained || stains;
 
   always_ff @(posedge clk)
     if (rst) begin
@@ -432,12 +507,16 @@ module ebpf_core #(
       stain_low <= 8'd0;
       stain_high <= 8'd255;
       scrubbing <= 1'b0;
+      stains <= 1'b0;
     end else if (en) begin
+      stains <= writes_now && is_stack;
+      stains_low <= row_1;
+      stains_high <= crosses && spot[3] ? row_0 : row_1;
       if (stains) begin
         stained <= 1'b1;
-        if (!stained || row_1 < stain_low) stain_low <= row_1;
+        if (!stained || stains_low < stain_low) stain_low <= stains_low;
         if (!stained || stains_high > stain_high) stain_high <= stains_high;
-      end else if (!active && stained && !scrubbing) begin
+      end else if (!active && !stains && stained && !scrubbing) begin
         scrubbing <= 1'b1;
         stained <= 1'b0;
         scrub_row <= stain_low;
@@ -449,18 +528,19 @@ module ebpf_core #(
     end
 
   // ---- Memory ----------------------------------------------------------------------------------
-  wire [119:0] window =
-      m_low[3] ? {data_out_0[55:0], data_out_1} : {data_out_1[55:0], data_out_0};
-  wire [87:0] window_4 = m_low[2] ? window[119:32] : window[87:0];
-  wire [71:0] window_2 = m_low[1] ? window_4[87:16] : window_4[71:0];
-  wire [63:0] window_1 = m_low[0] ? window_2[71:8] : window_2[63:0];
-  wire m_sign = m_signed && (m_size == `SIZE_BYTE ? window_1[7] : m_size == `SIZE_HALF
-      ? window_1[15] : window_1[31]);
-  wire [63:0] loaded = {
-    m_size == `SIZE_DOUBLE ? window_1[63:32] : {32{m_sign}},
-    m_size == `SIZE_DOUBLE || m_size == `SIZE_WORD ? window_1[31:16] : {16{m_sign}},
-    m_size != `SIZE_BYTE ? window_1[15:8] : {8{m_sign}},
-    window_1[7:0]
+  wire [127:0] banks = {data_out_1, data_out_0};
+  wire [87:0] window =
+      m_low[3:2] == 2'd0 ? banks[87:0] : m_low[3:2] == 2'd1 ? banks[119:32]
+      : m_low[3:2] == 2'd2 ? {banks[23:0], banks[127:64]} : {banks[55:0], banks[127:96]};
+  wire [63:0] there =
+      m_low[1:0] == 2'd0 ? window[63:0] : m_low[1:0] == 2'd1 ? window[71:8]
+      : m_low[1:0] == 2'd2 ? window[79:16] : window[87:24];
+  wire [2:0] m_more = {
+    m_size == `SIZE_DOUBLE, m_size == `SIZE_DOUBLE || m_size == `SIZE_WORD, m_size != `SIZE_BYTE
+  };
+  assign loaded = {
+    there[63:32] & {32{m_more[2]}}, there[31:16] & {16{m_more[1]}}, there[15:8] & {8{m_more[0]}},
+    there[7:0]
   };
   assign m_value = m_load ? loaded : m_result;
 
@@ -469,10 +549,9 @@ module ebpf_core #(
       m_writes <= 1'b0;
     end else if (en) begin
       m_writes <= ex_fires && ex_writes && !ex_ends;
-      m_load <= ex_load || (ex_atomic && !ex_done);
-      m_signed <= ex_load && ex_signed_load;
+      m_load <= ex_load || ((ex_atomic || ex_load_signed) && !ex_done);
       m_index <= ex_index;
-      m_low <= address[3:0];
+      m_low <= spot[3:0];
       m_size <= ex_size;
       m_result <= ex_result;
     end
@@ -483,30 +562,33 @@ module ebpf_core #(
       !active ? register_index
       : ex_valid && (ex_call) ? {2'b01, kept_number} + 4'd2
       : ex_valid && ex_helper ? {1'b0, step[2:0]} : 4'd0;
-  wire [1:0] file_we =
-      (en && (m_writes || restores || first_argument)) ? 2'b11 : active ? 2'b00 : register_we;
+  wire file_we = en && (m_writes || restores || first_argument);
   wire [3:0] file_index =
       m_writes ? m_index : restores ? {2'b01, kept_number} + 4'd2 : first_argument ? 4'd2
       : register_index;
-  wire [63:0] file_in =
-      m_writes ? m_value : restores ? restored : first_argument ? {53'd0, length} : register_in;
+  wire [63:0] from_page = {
+    register_we[1] ? register_in[63:32] : 32'd0, register_we[0] ? register_in[31:0] : 32'd0
+  };
+  wire [63:0] in_early =
+      m_writes ? m_result : restores ? restored : first_argument ? {53'd0, length} : from_page;
+  wire [63:0] file_in = m_writes && m_load ? loaded : in_early;
 
   ebpf_registers registers (
       .clk(clk), .rst(rst), .clear((starts && en) || register_clear),
-      .keep(starts && !hbpf ? 10'd0 : 10'b00_0011_1110), .we(file_we), .write_index(file_index),
-      .in(file_in), .a_index(d_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
+      .keep(starts && !hbpf ? 10'd0 : 10'b00_0011_1110), .we(file_we),
+      .half_we(active ? 2'b00 : register_we), .write_index(file_index), .in(file_in), .a_index(d_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
       .c_index(c_index), .c(file_c)
   );
   assign register_out = active ? 64'd0 : register_index == 4'd10 ? stack_top : file_c;
 
   // ---- Limit, end, counts ----------------------------------------------------------------------
-  assign retires = en && ex_fires;
+  assign retires = en && trace_now;
   always_ff @(posedge clk)
     if (en) begin
       if (starts) begin
         limit_left <= limit;
         limit_reached <= limit == 32'd0 && !hbpf;
-      end else if (ex_fires) begin
+      end else if (ex_leaves) begin
         limit_left <= limit_left - 32'd1;
         if (limit_left == 32'd1 && !hbpf) limit_reached <= 1'b1;
       end
@@ -524,16 +606,15 @@ module ebpf_core #(
       if (en && starts) cycles <= 32'd0;
       else if (register_clear) cycles <= 32'd0;
       else if (active) cycles <= cycles + 32'd1;
+      if (en && halts && !dying) result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
       if (register_clear || (en && starts)) fault <= `FAULT_NONE;
-      if (en && halts) begin
-        result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
+      else if (en && faults_now) begin
         fault <= ex_fault_now;
         fault_row <= ex_row;
       end
     end
 
   // ---- Trace -----------------------------------------------------------------------------------
-  reg trace_now;
   always_ff @(posedge clk)
     if (rst || cancel) trace_now <= 1'b0;
     else if (en) begin
@@ -541,7 +622,7 @@ module ebpf_core #(
       trace_row <= ex_row;
       trace_store <= writes_now;
       trace_size <= ex_size;
-      trace_address <= address;
+      trace_address <= ex_a + {{48{ex_offset[15]}}, ex_offset};
       trace_stored <= store_value;
     end
   assign trace_valid = trace_now && en;

@@ -127,8 +127,13 @@ module ebpf_lane #(
         slots_busy[s] <= 1'b0;
         finished[s] <= 1'b0;
       end else if (push && push_slot == s[SLOT_BITS-1:0]) begin
+        // In reset it ends at once: reset may be over in the next cycle.
         slots_busy[s] <= 1'b1;
-        finished[s] <= 1'b0;
+        finished[s] <= hold;
+        verdicts[s] <= 32'd0;
+        slot_faults[s] <= `FAULT_RESET;
+        fault_rows[s] <= 13'd0;
+        durations[s] <= 23'd0;
       end else if (completion_taken && chosen == s[SLOT_BITS-1:0]) begin
         slots_busy[s] <= 1'b0;
         finished[s] <= 1'b0;

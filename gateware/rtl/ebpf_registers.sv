@@ -5,9 +5,10 @@ module ebpf_registers (
     input wire rst,
     input wire clear,             // forget what `keep` does not name
     input wire [9:0] keep,
-    input wire [1:0] we,          // halves
+    input wire we,
+    input wire [1:0] half_we,     // from outside, while nothing else writes
     input wire [3:0] write_index,
-    input wire [63:0] in,
+    input wire [63:0] in,         // with only one half, the other is zero
     input wire [3:0] a_index,
     output wire [63:0] a,
     input wire [3:0] b_index,
@@ -25,27 +26,25 @@ module ebpf_registers (
 
   // The first write of one half clears the other.
   wire first = !written[write_index];
-  wire low = we[0] || (we[1] && first);
-  wire high = we[1] || (we[0] && first);
-  wire [31:0] in_low = we[0] ? in[31:0] : 32'd0;
-  wire [31:0] in_high = we[1] ? in[63:32] : 32'd0;
+  wire low = we || half_we[0] || (half_we[1] && first);
+  wire high = we || half_we[1] || (half_we[0] && first);
 
   always_ff @(posedge clk) begin
     if (low) begin
-      a_low[write_index] <= in_low;
-      b_low[write_index] <= in_low;
-      c_low[write_index] <= in_low;
+      a_low[write_index] <= in[31:0];
+      b_low[write_index] <= in[31:0];
+      c_low[write_index] <= in[31:0];
     end
     if (high) begin
-      a_high[write_index] <= in_high;
-      b_high[write_index] <= in_high;
-      c_high[write_index] <= in_high;
+      a_high[write_index] <= in[63:32];
+      b_high[write_index] <= in[63:32];
+      c_high[write_index] <= in[63:32];
     end
   end
 
   wire [15:0] kept = rst ? 16'd0 : clear ? written & {6'd0, keep} : written;
   always_ff @(posedge clk)
-    written <= kept | ((we != 2'b00 && !rst) ? 16'd1 << write_index : 16'd0);
+    written <= kept | (((we || half_we != 2'b00) && !rst) ? 16'd1 << write_index : 16'd0);
 
   assign a = written[a_index] ? {a_high[a_index], a_low[a_index]} : 64'd0;
   assign b = written[b_index] ? {b_high[b_index], b_low[b_index]} : 64'd0;
