@@ -19,11 +19,13 @@ extension FirmwareStage {
     }
   }
 
-  var isAsked: Bool { pipelines.isAsked }
+  var isAsked: Bool { pipelines.isAsked || filters.isAsked }
 
   mutating func attend<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) {
+    if filters.isAsked { filters.attend(through: &ports, now: now) }
+    guard pipelines.isAsked else { return }
     unsafe withUnsafeMutablePointer(to: &stack) { stack in
       unsafe withUnsafePointer(to: neighbours) { neighbours in
         var door = unsafe StackDoor(stack: stack, neighbours: neighbours)
