@@ -1,4 +1,5 @@
 import DPUCore
+import FilterHost
 import Frames
 import PipelineHost
 import PollLoop
