@@ -112,6 +112,9 @@ if embedded {
     .executableTarget(
       name: "p4bench", dependencies: ["P4Pipelines", "JSONText", "DPUCore", "CLinux"],
       path: "Benchmarks/p4/p4bench", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "ebpfbench", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
+      path: "Benchmarks/ebpf/ebpfbench", swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
       exclude: ["exports.map"], swiftSettings: swiftSettings,

@@ -23,7 +23,10 @@ package final class FilterBoard {
   ) throws(StartFailure) {
     workers = configuration.cores.count
     let hasHost = configuration.ports.contains { $0.role == .host }
-    ports = hasHost ? [.uplink, .host] : [.uplink]
+    // Not as two constant arrays: Embedded Swift 6.3.1 may take the wrong one.
+    var ports = [Configuration.Role.uplink]
+    if hasHost { ports.append(.host) }
+    self.ports = ports
     self.random = random
     filters = Array(repeating: nil, count: FilterLimits.ports)
     loads = Array(repeating: 0, count: FilterLimits.ports)
