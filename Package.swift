@@ -92,6 +92,9 @@ var targets: [Target] = [
   engine("P4Pipelines", ["PacketWire", "JSONText", "DPUCore"]),
   engine("ControlPlane", ["CLinux", "JSONText", "DPUCore"]),
   engine(
+    "FilterHost",
+    ["HBPFBridge", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore", "CLinux"]),
+  engine(
     "PipelineHost", ["P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
 ]
 
@@ -102,8 +105,9 @@ if embedded {
     .executableTarget(
       name: "DPUMain",
       dependencies: [
-        "DPDKPort", "PollLoop", "ControlPlane", "PipelineHost", "P4Pipelines", "JSONText",
-        "MQTTOffload", "TCPLite", "HostLink", "PacketWire", "Frames", "DPUCore", "CLinux",
+        "DPDKPort", "PollLoop", "ControlPlane", "PipelineHost", "FilterHost", "P4Pipelines",
+        "JSONText", "MQTTOffload", "TCPLite", "HostLink", "PacketWire", "Frames", "DPUCore",
+        "CLinux",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "p4bench", dependencies: ["P4Pipelines", "JSONText", "DPUCore", "CLinux"],
@@ -114,6 +118,9 @@ if embedded {
             ["-Xlinker", "--wrap=\($0)"]
           })
       ]),
+    .executableTarget(
+      name: "ebpfbench", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
+      path: "Benchmarks/ebpf/ebpfbench", swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
       exclude: ["exports.map"], swiftSettings: swiftSettings,
@@ -151,9 +158,15 @@ if embedded {
       "MQTTOffload", ["TCPLite", "MQTTWire", "TopicTrie", "HostLink", "PacketWire", "DPUCore"]),
     tests("PollLoop", ["Frames", "DPUCore"]),
     tests("JSONText", ["DPUCore"]),
-    tests("HBPFBridge", ["DPUCore", "dpuctl"]),
+    .target(
+      name: "ModelFPGA", dependencies: ["HBPFBridge", "DPUCore"], path: "Tests/Support/ModelFPGA",
+      swiftSettings: hostSwiftSettings),
+    tests("HBPFBridge", ["DPUCore", "dpuctl", "ModelFPGA"]),
     tests("P4Pipelines", ["JSONText", "DPUCore"]),
     tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
+    tests(
+      "FilterHost",
+      ["ModelFPGA", "HBPFBridge", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
     tests(
       "PipelineHost",
       ["P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),

@@ -4,7 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/common.sh"
 cd "$repository"
 
-benches=(mqtt p4)
+benches=(mqtt p4 ebpf)
 
 name=${1:-}
 case $name in
@@ -25,6 +25,11 @@ bench_mqtt() {
 bench_p4() {
   "$repository/scripts/install.sh"
   /usr/bin/python3 scripts/p4_bench.py "$@"
+}
+
+bench_ebpf() {
+  "$repository/scripts/install.sh"
+  /usr/bin/python3 scripts/ebpf_bench.py "$@"
 }
 
 "bench_$name" --rounds 10 "$@"

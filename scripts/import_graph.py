@@ -30,11 +30,13 @@ ALLOWED = {
     "DPDKPort": ["CDPDK", "Frames", "DPUCore"],
     "ControlPlane": ["CLinux", "JSONText", "DPUCore"],
     "PipelineHost": ["P4Pipelines", "ControlPlane", "PollLoop"],
+    "FilterHost": ["HBPFBridge", "ControlPlane", "PollLoop", "CLinux"],
     "BrokerShim": ["HostLink", "CLinux"],
     "P4Compiler": [],
     "dpuctl": ["P4Compiler", "P4Pipelines", "HBPFBridge"],
     "DPUMain": [
-        "DPDKPort", "ControlPlane", "MQTTOffload", "HBPFBridge", "PipelineHost", "CLinux"],
+        "DPDKPort", "ControlPlane", "MQTTOffload", "HBPFBridge", "PipelineHost", "FilterHost",
+        "CLinux"],
 }
 # Parts of the toolchain. Firmware modules have only what Embedded Swift has.
 SYSTEM = {"Synchronization"}

@@ -20,7 +20,7 @@ extension Configuration {
 }
 
 /// What an errno means.
-func errorText(_ error: Int32) -> Text {
+package func errorText(_ error: Int32) -> Text {
   var text = Text()
   guard var character = unsafe clinux_control_error_text(error) else { return text }
   while unsafe character.pointee != 0 {

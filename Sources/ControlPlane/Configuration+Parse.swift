@@ -54,6 +54,7 @@ extension Configuration {
     var gateway6: Field?
     var mtu: Field?
     var pipelines: Field?
+    var filters: Field?
     for member in try root.members() {
       let field = member.field
       switch member.key {
@@ -78,6 +79,8 @@ extension Configuration {
       case "echo": result.echoPort = try echo(field)
       case "mqtt": result.mqtt = try mqtt(field)
       case "pipelines": pipelines = field
+      case "filters": filters = field
+      case "fpga": result.fpga = try fpga(field)
       case "hostLink": result.hostLink = try hostLink(field)
       case "control": result.control = try control(field)
       case "log": result.logLevel = try field.word(LogLevel.self)
@@ -85,7 +88,7 @@ extension Configuration {
         throw member.unknown(
           """
           schema, eal, ports, cores, idle, addresses, gateway, gateway6, mac, mtu, tcp, echo, \
-          mqtt, pipelines, hostLink, control, log
+          mqtt, pipelines, filters, fpga, hostLink, control, log
           """)
       }
     }
@@ -98,8 +101,11 @@ extension Configuration {
     if result.mtu < 1_280, result.addresses.contains(where: { !$0.address.isIPv4 }) {
       throw (mtu ?? root).problem("must be at least 1280 with an IPv6 address (RFC 8200)")
     }
+    let hasHost = result.ports.contains { $0.role == .host }
+    if let filters {
+      result.filters = try self.filters(filters, hasHost: hasHost, hasFPGA: result.fpga != nil)
+    }
     if let pipelines {
-      let hasHost = result.ports.contains { $0.role == .host }
       result.pipelines = try self.pipelines(pipelines, hasHost: hasHost)
     }
     if result.control.socket == result.hostLink.socket {

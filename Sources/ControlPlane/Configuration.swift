@@ -31,6 +31,10 @@ package struct Configuration: Equatable, Sendable {
   package var mqtt = MQTT()
   /// P4 pipelines between the ports. What belongs to none passes as through a wire.
   package var pipelines: [Pipeline] = []
+  /// eBPF filters in front of them, one for a port at most.
+  package var filters: [Filter] = []
+  /// The FPGA that filters may run in; nil: there is none.
+  package var fpga: FPGA?
   package var hostLink = HostLink()
   package var control = Control()
   package var logLevel = LogLevel.info

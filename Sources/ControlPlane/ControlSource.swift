@@ -22,6 +22,8 @@ package protocol ControlSource: AnyObject, Sendable {
   func links() throws(ControlFailure) -> [LinkRow]
   /// Does what `call` says with the P4 pipelines, and writes the members of the result.
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError)
+  /// The same with the eBPF filters.
+  func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError)
   /// Asks the firmware to stop; it may go on for a moment.
   func shutdown()
 }

@@ -2,7 +2,7 @@ import DPUCore
 import JSONText
 
 /// The parameters of some methods, by name.
-protocol NamedParameter: CaseIterable where AllCases == [Self] {
+package protocol NamedParameter: CaseIterable where AllCases == [Self] {
   var name: StaticString { get }
 }
 

@@ -1,8 +1,6 @@
-package import DPUCore
-
 /// What can be asked of the P4 pipelines over the control socket. Those that write are also what a
 /// batch of writes may hold.
-package enum PipelineMethod: CaseIterable, Sendable {
+package enum PipelineMethod: PartMethod {
   case list, load, verify, unload, info, stats, batch, trace
   case tableInsert, tableModify, tableDelete, tableList, tableGet
   case tableSetDefault, tableResetDefault, tableClear, tableSetTimeout
@@ -160,13 +158,5 @@ package enum PipelineMethod: CaseIterable, Sendable {
       true
     default: false
     }
-  }
-
-  package init?(named name: Text) {
-    for method in Self.allCases where Text(stringLiteral: method.name) == name {
-      self = method
-      return
-    }
-    return nil
   }
 }

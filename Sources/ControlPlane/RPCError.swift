@@ -18,7 +18,7 @@ package struct RPCError: Error {
     case replyTooLarge = -32005
     case notFound = -32006
     case unavailable = -32007
-    /// A pipeline did not accept a write.
+    /// A pipeline or a filter did not accept a write.
     case refused = -32008
 
     var counter: ControlCounter {

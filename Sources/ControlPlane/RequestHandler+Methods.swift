@@ -47,16 +47,21 @@ extension RequestHandler {
       json.endArray()
       json.endObject()
     }
-    for method in PipelineMethod.allCases {
+    writeMethods(of: PipelineMethod.self, to: &json)
+    writeMethods(of: FilterMethod.self, to: &json)
+    json.endArray()
+  }
+
+  private func writeMethods<Part: PartMethod>(of part: Part.Type, to json: inout JSONWriter) {
+    for method in Part.allCases {
       json.beginObject()
       write(method.name, method.summary, isWrite: method.isWrite, to: &json)
-      for parameter in PipelineParameter.allCases where method.takes(parameter) {
+      for parameter in Part.Argument.allCases where method.takes(parameter) {
         write(parameter: parameter.name, isRequired: method.requires(parameter), to: &json)
       }
       json.endArray()
       json.endObject()
     }
-    json.endArray()
   }
 
   /// The members of a method up to the start of its parameters.

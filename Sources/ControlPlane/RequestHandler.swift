@@ -72,6 +72,11 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
         result.beginObject()
         try source.pipelines(PipelineCall(method, request.parameters), to: &result)
         result.endObject()
+      } else if let method = FilterMethod(named: request.method) {
+        try check(caller, mayCall: method.name, isWrite: method.isWrite)
+        result.beginObject()
+        try source.filters(FilterCall(method, request.parameters), to: &result)
+        result.endObject()
       } else {
         throw RPCError(
           .unknownMethod, "there is no method \(request.method); rpc.list tells those there are",

@@ -1,6 +1,7 @@
 import CLinux
 import ControlPlane
 import DPUCore
+import FilterHost
 import PipelineHost
 
 /// What the control thread keeps of one worker: counters to read and a box for questions.
@@ -18,6 +19,9 @@ struct CoreHandle: Sendable {
   var packetsIn: PacketInRing
   /// Of each slot.
   var pipelineCounters: [CounterReader]
+  var filters: FilterMailbox
+  /// Of each port.
+  var filterCounters: [CounterReader]
   var blockSize: Int
   var blockCount: Int
 

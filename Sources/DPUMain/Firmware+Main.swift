@@ -1,6 +1,7 @@
 import CLinux
 import ControlPlane
 import DPUCore
+import FilterHost
 import PipelineHost
 
 @main
@@ -28,7 +29,9 @@ struct Firmware {
     }
     if arguments == ["--selftest"] { return try SelfTest.run() ? 0 : 1 }
     if arguments.count == 2, arguments[0] == "--check-config" {
-      try PipelineBoard.check(Configuration.load(arguments[1]))
+      let configuration = try Configuration.load(arguments[1])
+      try PipelineBoard.check(configuration)
+      try FilterBoard.check(configuration)
       ("\(arguments[1]): good" as Text).printLine(to: 1)
       return 0
     }

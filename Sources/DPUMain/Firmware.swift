@@ -2,6 +2,7 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import FilterHost
 import MQTTOffload
 import PacketWire
 import PipelineHost
@@ -22,6 +23,7 @@ extension Firmware {
     try plan.startDPDK()
     // Before the ports, which take packets as soon as they are open.
     let board = try PipelineBoard(configuration, now: DPDK.now, random: plan.random)
+    let filters = try FilterBoard(configuration, random: plan.random)
     let ports = try plan.openPorts()
     let mac = try plan.hardwareAddress(of: ports.ports[0])
     guard
@@ -36,7 +38,7 @@ extension Firmware {
     for index in configuration.cores.indices {
       let worker = plan.worker(
         index, ports: ports.ports, pools: ports.pools, mac: mac, links,
-        NeighbourExchange(worker: index, rings: rings), board)
+        NeighbourExchange(worker: index, rings: rings), board, filters)
       handles.append(worker.handle)
       workers.append(try WorkerThread(worker, core: configuration.cores[index]))
     }
@@ -46,7 +48,8 @@ extension Firmware {
     }
     let source = FirmwareSource(
       configuration, plan: plan.ports, ports: ports.ports, pools: ports.pools, cores: handles,
-      pipelines: PipelineService(board, workers: PipelineCores(handles)))
+      pipelines: PipelineService(board, workers: PipelineCores(handles)),
+      filters: FilterService(filters, workers: FilterCores(handles)))
     let server = try ControlServer(control, source: source)
     try server.start(on: processors)
     if configuration.logLevel != .error {
@@ -143,17 +146,22 @@ struct StartPlan {
   /// All that core number `index` works with.
   func worker(
     _ index: Int, ports: [DPDKPort], pools: [DPDKPool], mac: MACAddress, _ links: HostLinkListener,
-    _ neighbours: consuming NeighbourExchange, _ board: PipelineBoard
+    _ neighbours: consuming NeighbourExchange, _ board: PipelineBoard,
+    _ filterBoard: FilterBoard
   ) -> Worker {
     let now = DPDK.now
     var pipelines = PipelineStage()
     board.place(into: &pipelines, worker: index)
+    // The FPGA belongs to the first worker.
+    var filters = FilterStage(device: index == 0 ? filterBoard.device : nil)
+    filterBoard.place(into: &filters, worker: index)
     let mailbox = CoreMailbox(CoreContents())
     let stage = FirmwareStage(
       stack: TCPStack(configuration: stack(mac: mac), now: now),
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: now),
       link: WorkerLink(links.mailbox(index), channelsMax: configuration.tcp.connections),
-      neighbours: neighbours, pipelines: pipelines, echoPort: configuration.echoPort,
+      neighbours: neighbours, pipelines: pipelines, filters: filters,
+      echoPort: configuration.echoPort,
       portCount: ports.count, core: configuration.cores[index], mailbox: mailbox)
     let device = DPDKDevice(ports: ports, queue: index, pool: pools[index])
     return Worker(loop: PollLoop(device: device, stage: stage), idle: idle, mailbox: mailbox)

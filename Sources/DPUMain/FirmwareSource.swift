@@ -2,6 +2,7 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import FilterHost
 import HostLink
 import JSONText
 import MQTTOffload
@@ -17,11 +18,13 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   private let bufferPools: [DPDKPool]
   private let handles: [CoreHandle]
   private let pipelineService: PipelineService<PipelineCores>
+  private let filterService: FilterService<FilterCores>
   private let started: Instant
 
   init(
     _ configuration: Configuration, plan: [Configuration.Port], ports: [DPDKPort],
-    pools: [DPDKPool], cores: [CoreHandle], pipelines: PipelineService<PipelineCores>
+    pools: [DPDKPool], cores: [CoreHandle], pipelines: PipelineService<PipelineCores>,
+    filters: FilterService<FilterCores>
   ) {
     self.configuration = configuration
     portPlan = plan
@@ -29,6 +32,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
     bufferPools = pools
     handles = cores
     pipelineService = pipelines
+    filterService = filters
     started = DPDK.now
   }
 
@@ -48,6 +52,10 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
 
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     try pipelineService.answer(call, to: &json)
+  }
+
+  func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
+    try filterService.answer(call, to: &json)
   }
 
   // MARK: System

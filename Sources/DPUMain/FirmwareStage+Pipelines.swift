@@ -1,4 +1,5 @@
 import DPUCore
+import FilterHost
 import Frames
 import PipelineHost
 import PollLoop
@@ -19,11 +20,13 @@ extension FirmwareStage {
     }
   }
 
-  var isAsked: Bool { pipelines.isAsked }
+  var isAsked: Bool { pipelines.isAsked || filters.isAsked }
 
   mutating func attend<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) {
+    if filters.isAsked { filters.attend(through: &ports, now: now) }
+    guard pipelines.isAsked else { return }
     unsafe withUnsafeMutablePointer(to: &stack) { stack in
       unsafe withUnsafePointer(to: neighbours) { neighbours in
         var door = unsafe StackDoor(stack: stack, neighbours: neighbours)

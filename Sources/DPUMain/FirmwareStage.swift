@@ -1,4 +1,5 @@
 import DPUCore
+import FilterHost
 import Frames
 import HostLink
 import MQTTOffload
@@ -24,7 +25,7 @@ enum StageCounter: Int, CounterKey {
 
 /// The firmware's work: the DPU's own frames go to the TCP stack and its services, all others
 /// pass between the uplink and the host as if there were a wire. Where a P4 pipeline is loaded for
-/// a port, its frames go through that instead.
+/// a port, its frames go through that instead. An eBPF filter of a port stands before all of it.
 struct FirmwareStage: TurnStage, ~Copyable {
   /// The uplink and the host port, as the poll loop numbers them.
   static let uplink = 0
@@ -38,6 +39,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
   private var echo = EchoService()
   private var stations = StationTable(capacity: FirmwareLimits.stations)
   var pipelines: PipelineStage
+  var filters: FilterStage
   let neighbours: NeighbourExchange
   private let counters = Counters<StageCounter>()
   private let portCount: Int
@@ -47,7 +49,8 @@ struct FirmwareStage: TurnStage, ~Copyable {
   init(
     stack: consuming TCPStack, offload: consuming MQTTOffload<TCPStack, DPULink>,
     link: consuming WorkerLink, neighbours: consuming NeighbourExchange,
-    pipelines: consuming PipelineStage, echoPort: UInt16?, portCount: Int, core: Int,
+    pipelines: consuming PipelineStage, filters: consuming FilterStage, echoPort: UInt16?,
+    portCount: Int, core: Int,
     mailbox: CoreMailbox
   ) {
     self.stack = stack
@@ -55,6 +58,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     workerLink = link
     self.neighbours = neighbours
     self.pipelines = pipelines
+    self.filters = filters
     self.portCount = portCount
     self.core = core
     self.mailbox = mailbox
@@ -76,6 +80,17 @@ struct FirmwareStage: TurnStage, ~Copyable {
   }
 
   mutating func receive<Device: FrameDevice & ~Copyable>(
+    _ burst: inout Burst, from port: Int, through ports: inout Ports<Device>, now: Instant
+  ) {
+    if filters.takes(from: port) {
+      filters.filter(&burst, from: port, through: &ports, now: now)
+    }
+    admit(&burst, from: port, through: &ports, now: now)
+  }
+
+  /// Frames that no filter holds up.
+  @inline(__always)
+  private mutating func admit<Device: FrameDevice & ~Copyable>(
     _ burst: inout Burst, from port: Int, through ports: inout Ports<Device>, now: Instant
   ) {
     if pipelines.takes(from: port) {
@@ -106,11 +121,25 @@ struct FirmwareStage: TurnStage, ~Copyable {
     return stack.receive(bytes, now: now) == .consumed
   }
 
+  /// Frames that come back from the FPGA; true while some are on their way.
+  @inline(__always)
+  private mutating func admitFiltered<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant
+  ) -> Bool {
+    guard filters.isHolding else { return false }
+    var burst = Burst()
+    if let port = filters.collect(&burst, through: &ports, now: now) {
+      admit(&burst, from: port, through: &ports, now: now)
+    }
+    return true
+  }
+
   mutating func turn<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) -> Bool {
     // First, so that what they send to the stack is answered in this turn.
-    var worked = runPipelines(through: &ports, now: now)
+    var worked = admitFiltered(through: &ports, now: now)
+    if runPipelines(through: &ports, now: now) { worked = true }
     neighbours.receive(into: &stack, now: now)
     workerLink.beginTurn(now: now)
     while let event = stack.nextEvent() {
@@ -140,6 +169,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     while !stack.abortAll(), transmit(through: &ports, now: now) > 0 {}
     _ = transmit(through: &ports, now: now)
     _ = runPipelines(through: &ports, now: now)
+    filters.dropHeld(through: &ports)
   }
 
   private mutating func transmit<Device: FrameDevice & ~Copyable>(

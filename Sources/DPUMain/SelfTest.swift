@@ -2,6 +2,7 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import FilterHost
 import MQTTOffload
 import PacketWire
 import PipelineHost
@@ -83,7 +84,8 @@ struct SelfTest: ~Copyable {
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: DPDK.now),
       link: WorkerLink(link, channelsMax: configuration.connectionsMax),
       neighbours: NeighbourExchange(worker: 0, rings: NeighbourExchange.rings(1)),
-      pipelines: PipelineStage(), echoPort: SelfTestClient.serverPort, portCount: 1, core: 0,
+      pipelines: PipelineStage(), filters: FilterStage(device: nil),
+      echoPort: SelfTestClient.serverPort, portCount: 1, core: 0,
       mailbox: CoreMailbox(CoreContents()))
     return Loop(device: device, stage: stage)
   }

@@ -2,6 +2,7 @@ import CLinux
 import ControlPlane
 import DPDKPort
 import DPUCore
+import FilterHost
 import HostLink
 import MQTTOffload
 import PipelineHost
@@ -40,7 +41,8 @@ struct Worker: ~Copyable {
       link: loop.stage.workerLink.link.counters,
       ports: (0..<loop.ports.count).map { loop.ports.reader(port: $0) },
       pipelines: loop.stage.pipelines.mailbox, packetsIn: loop.stage.pipelines.packetsIn,
-      pipelineCounters: loop.stage.pipelines.readers,
+      pipelineCounters: loop.stage.pipelines.readers, filters: loop.stage.filters.mailbox,
+      filterCounters: loop.stage.filters.readers,
       blockSize: loop.stage.stack.pool.blockSize, blockCount: loop.stage.stack.pool.capacity)
   }
 

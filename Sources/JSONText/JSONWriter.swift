@@ -144,3 +144,16 @@ private func utf8Length(_ bytes: [UInt8], at index: Int) -> Int {
   default: return length
   }
 }
+
+extension JSONWriter {
+  /// The members of one array under `key`.
+  package mutating func array<Element>(
+    _ key: StaticString, _ elements: some Sequence<Element>,
+    _ body: (inout JSONWriter, Element) -> Void
+  ) {
+    self.key(key)
+    beginArray()
+    for element in elements { body(&self, element) }
+    endArray()
+  }
+}

@@ -3,5 +3,8 @@ import ArgumentParser
 struct EBPFGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ebpf", abstract: "eBPF packet filters, and eBPF programs without a firmware.",
-    subcommands: [Execute.self, Verify.self, Disassemble.self])
+    subcommands: [
+      List.self, Load.self, Unload.self, Info.self, Maps.self, Stats.self, Try.self, FPGA.self,
+      Execute.self, Verify.self, Disassemble.self,
+    ])
 }

@@ -108,6 +108,10 @@ final class FakeSource: ControlSource {
     row.listeners = [Endpoint(address: Address(ipv4: 0), port: 1_883)]
     return [row]
   }
+  func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
+    json.member("called", string: call.method.name)
+  }
+
   /// Says what was called, with which parameters.
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     if call.method == .unload {

@@ -1,5 +1,6 @@
 import DPUCore
 import HBPFBridge
+import ModelFPGA
 import Testing
 
 @Suite struct CSRMapTests {

@@ -94,6 +94,19 @@ package struct FilterMachine: ~Copyable {
     return data.mutableBytes(0..<count)
   }
 
+  /// Fills the packet memory with `bytes`.
+  @inline(__always)
+  package mutating func load(_ bytes: RawSpan) {
+    var memory = packet(bytes.byteCount)
+    memory.copy(bytes, at: 0)
+  }
+
+  /// Copies the first `count` bytes of what `run` left to the start of `target`.
+  @inline(__always)
+  package borrowing func store(_ count: Int, into target: inout MutableRawSpan) {
+    target.copy(packetBytes(count), at: 0)
+  }
+
   /// What `run` left of the packet.
   @_lifetime(borrow self)
   package borrowing func packetBytes(_ count: Int) -> RawSpan { data.bytes(0..<count) }
@@ -159,5 +172,15 @@ extension FilterMachine {
       number = entry.number + 1
     }
     return nil
+  }
+}
+
+extension FilterMachine {
+  /// Where entry `number` of a map lies in the state; nil for maps elsewhere.
+  package func stateOffset(of map: Int, _ number: Int) -> Int? {
+    let address = mapStore.address(of: map)
+    let start = data.hostAddress + UInt(HBPFLimits.stateOffset)
+    guard address >= start, address < start + UInt(HBPFLimits.stateBytes) else { return nil }
+    return Int(address - start) + mapStore.entryStride(of: map) * number
   }
 }

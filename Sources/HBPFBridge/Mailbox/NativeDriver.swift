@@ -81,6 +81,11 @@ package struct NativeDriver<
 
   /// Stops everything and begins anew without a program. Packets in flight are forgotten.
   package mutating func reset() throws(DeviceFault) {
+    // Where a process stands between, it must not take an old doorbell for a new one. A device that
+    // runs ignores a tail that goes back.
+    window.store(0, at: NativePage.Register.submitTail)
+    window.store(0, at: NativePage.Register.completionHead)
+    window.fence()
     try window.write(NativePage.Control.reset, at: NativePage.Register.control)
     try window.write(0, at: NativePage.Register.control)
     try waitForIdle()

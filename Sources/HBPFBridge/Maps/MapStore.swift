@@ -146,6 +146,8 @@ package struct MapStore: ~Copyable {
   package var count: Int { slots.count }
   package func keyBytes(_ map: Int) -> Int { slots[map].keyBytes }
   package func valueBytes(_ map: Int) -> Int { slots[map].valueBytes }
+  /// From one value, or one entry of a hash map, to the next.
+  func entryStride(of map: Int) -> Int { slots[map].stride }
 
   /// Where the first value of a flat map lies.
   package func address(of map: Int) -> UInt { slots[map].host }

@@ -4,10 +4,6 @@ import JSONText
 import P4Pipelines
 
 extension RPCError {
-  init(_ problem: JSONField.Problem) {
-    self.init(.invalidParameters, problem.message, path: problem.path)
-  }
-
   /// What the engine says of an operation that cannot be written into a batch.
   init(_ error: ControlError, path: JSONPath) {
     self.init(
@@ -43,37 +39,6 @@ func writing<Result>(
 }
 
 extension PipelineCall {
-  func required(_ parameter: PipelineParameter) throws(RPCError) -> JSONField {
-    guard let field = self[parameter] else { throw RPCError(missing(parameter)) }
-    return field
-  }
-
-  func integer(
-    _ parameter: PipelineParameter, in range: ClosedRange<Int>
-  ) throws(RPCError) -> Int? {
-    guard let field = self[parameter] else { return nil }
-    do throws(JSONField.Problem) { return try field.integer(range) } catch {
-      throw RPCError(error)
-    }
-  }
-
-  func boolean(_ parameter: PipelineParameter) throws(RPCError) -> Bool? {
-    guard let field = self[parameter] else { return nil }
-    do throws(JSONField.Problem) { return try field.boolean() } catch { throw RPCError(error) }
-  }
-
-  func text(
-    _ parameter: PipelineParameter, maximumBytes: Int = 4_096
-  ) throws(RPCError) -> Text? {
-    guard let field = self[parameter] else { return nil }
-    do throws(JSONField.Problem) { return try field.text(maximumBytes: maximumBytes) } catch {
-      throw RPCError(error)
-    }
-  }
-
-  /// The path of a parameter, or of all of them when it was not given.
-  func path(of parameter: PipelineParameter) -> JSONPath { self[parameter]?.path ?? path }
-
   /// What a name of the program stands for. `what` as in "no table acl".
   func named(
     _ parameter: PipelineParameter, _ what: StaticString, _ find: (Text) -> Int?

@@ -198,6 +198,10 @@ final class BenchSource: ControlSource, @unchecked Sendable {
   private let service: PipelineService<BenchWorkers>
   init(_ service: PipelineService<BenchWorkers>) { self.service = service }
 
+  func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
+    throw RPCError(.unavailable, "not here")
+  }
+
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     try service.answer(call, to: &json)
   }

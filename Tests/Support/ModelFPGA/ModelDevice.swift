@@ -1,41 +1,41 @@
 import DPUCore
-import HBPFBridge
+package import HBPFBridge
 
 /// Our gateware as docs/ebpf-registers.md describes it, in this process: native page and hBPF's
 /// pages, cores that are the interpreter. Every number stands here once more, so that a slip in the
 /// driver's does not go unseen.
-final class ModelDevice {
-  struct Access: Equatable, CustomStringConvertible {
-    var isWrite: Bool
-    var offset: Int
-    var value: UInt64
-    var description: String {
+package final class ModelDevice {
+  package struct Access: Equatable, CustomStringConvertible {
+    package var isWrite: Bool
+    package var offset: Int
+    package var value: UInt64
+    package var description: String {
       "\(isWrite ? "w" : "r") \(String(offset, radix: 16)) \(String(value, radix: 16))"
     }
   }
 
-  private(set) var memory = [UInt8](repeating: 0, count: 0x40000)
-  let cores: Int
-  let slotsPerCore = 2
-  private(set) var log: [Access] = []
-  var isLogging = false
+  package var memory = [UInt8](repeating: 0, count: 0x40000)
+  package let cores: Int
+  package let slotsPerCore = 2
+  package private(set) var log: [Access] = []
+  package var isLogging = false
 
   // What tests do to it.
-  var isDead = false
+  package var isDead = false
   /// The device takes descriptors and never finishes them.
-  var isStuck = false
+  package var isStuck = false
   /// Bits that the bus turns over in program memory.
-  var corruption: UInt8 = 0
+  package var corruption: UInt8 = 0
 
   private var program: [Instruction] = []
   private var submitHead: UInt16 = 0
-  private var completionTail: UInt16 = 0
+  private(set) var completionTail: UInt16 = 0
   private var state: [[UInt8]]
   private var pages: [HBPFModel]
-  private(set) var activations: [(row: Int, count: Int)] = []
-  private(set) var doorbells = 0
+  package private(set) var activations: [(row: Int, count: Int)] = []
+  package private(set) var doorbells = 0
 
-  init(cores: Int = 2) {
+  package init(cores: Int = 2) {
     self.cores = cores
     state = Array(repeating: [UInt8](repeating: 0, count: 512), count: cores)
     pages = (0..<cores).map { _ in HBPFModel() }
@@ -48,11 +48,11 @@ final class ModelDevice {
     set(0x070, 1 << 20)
   }
 
-  func get(_ offset: Int) -> UInt64 {
+  package func get(_ offset: Int) -> UInt64 {
     (0..<8).reduce(0) { $0 | UInt64(memory[offset + $1]) << UInt64(8 * $1) }
   }
 
-  func set(_ offset: Int, _ value: UInt64) {
+  package func set(_ offset: Int, _ value: UInt64) {
     for index in 0..<8 {
       memory[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
     }
@@ -62,7 +62,7 @@ final class ModelDevice {
 
   // MARK: The bus
 
-  func read(_ offset: Int, width: Int) -> UInt64 {
+  package func read(_ offset: Int, width: Int) -> UInt64 {
     guard !isDead else { return 0 }
     var value: UInt64
     if offset >= 0x20000 {
@@ -78,7 +78,7 @@ final class ModelDevice {
     return value
   }
 
-  func write(_ offset: Int, _ value: UInt64, width: Int) {
+  package func write(_ offset: Int, _ value: UInt64, width: Int) {
     if isLogging { log.append(Access(isWrite: true, offset: offset, value: value)) }
     guard !isDead else { return }
     switch offset {
@@ -98,7 +98,8 @@ final class ModelDevice {
     case 0x050:
       set(offset, value)
       doorbells += 1
-      serve()
+      // A tail that goes back, or too far, is ignored.
+      if UInt16(truncatingIfNeeded: value) &- submitHead <= 256 { serve() }
     case 0x8000..<0x10000: set(offset, value ^ UInt64(corruption))
     default: set(offset, value)
     }
@@ -253,13 +254,13 @@ struct HBPFModel {
 }
 
 /// The model as drivers see it.
-struct ModelWindow: RegisterWindow, ~Copyable {
-  let device: ModelDevice
-  init(_ device: ModelDevice) { self.device = device }
+package struct ModelWindow: RegisterWindow, ~Copyable {
+  package let device: ModelDevice
+  package init(_ device: ModelDevice) { self.device = device }
 
-  var byteCount: Int { 0x40000 }
+  package var byteCount: Int { 0x40000 }
 
-  mutating func readRegisters(
+  package mutating func readRegisters(
     _ offset: Int, width: Int, into values: inout MutableSpan<UInt64>
   ) throws(DeviceFault) {
     for index in values.indices {
@@ -267,7 +268,7 @@ struct ModelWindow: RegisterWindow, ~Copyable {
     }
   }
 
-  mutating func writeRegisters(
+  package mutating func writeRegisters(
     _ offset: Int, width: Int, _ values: Span<UInt64>
   ) throws(DeviceFault) {
     for index in values.indices {
@@ -275,18 +276,18 @@ struct ModelWindow: RegisterWindow, ~Copyable {
     }
   }
 
-  func load(_ offset: Int) -> UInt64 { device.read(offset, width: 8) }
-  func store(_ value: UInt64, at offset: Int) { device.write(offset, value, width: 8) }
-  func fence() {}
+  package func load(_ offset: Int) -> UInt64 { device.read(offset, width: 8) }
+  package func store(_ value: UInt64, at offset: Int) { device.write(offset, value, width: 8) }
+  package func fence() {}
 }
 
 /// Gives up after so many looks.
-struct Patience: DevicePatience, ~Copyable {
-  var looks = 100
+package struct Patience: DevicePatience, ~Copyable {
+  package var looks = 100
   private var left = 0
-  init(looks: Int = 100) { self.looks = looks }
-  mutating func begin() { left = looks }
-  mutating func isOver() -> Bool {
+  package init(looks: Int = 100) { self.looks = looks }
+  package mutating func begin() { left = looks }
+  package mutating func isOver() -> Bool {
     left -= 1
     return left < 0
   }

@@ -1,0 +1,133 @@
+import CLinux
+import DPUCore
+import HBPFBridge
+
+/// One filter over memory images, run on command: the counterpart of dpdk/rtebpf.c, which takes the
+/// same lines and answers in the same way.
+///
+///     ebpfbench interpreter|jit PROGRAM.bin IMAGES.bin
+///
+/// IMAGES holds data memories of 2,048 bytes, each with its packet's length at byte 2,044. Prints
+/// "ready", then answers each line `MILLISECONDS` with one line of JSON: what it did in so long on
+/// this thread's CPU clock. Nothing is copied: the filter runs on the images where they lie.
+@main
+struct Bench {
+  /// Packets between two looks at the clock.
+  private static let packetsBetweenClocks = 4_096
+
+  static func main() {
+    do {
+      try run()
+      clinux_exit(0)
+    } catch {
+      System.write("ebpfbench: \(error.text)\n", to: 2)
+      clinux_exit(1)
+    }
+  }
+
+  private static func run() throws(BenchFailure) {
+    var words: [Text] = []
+    for index in 1..<max(1, Int(clinux_argument_count())) { words.append(System.argument(index)) }
+    guard words.count == 3, words[0] == "interpreter" || words[0] == "jit" else {
+      throw BenchFailure("usage: ebpfbench interpreter|jit PROGRAM.bin IMAGES.bin")
+    }
+    let program = try Bench.program(try System.read(words[1]))
+    let images = try System.read(words[2])
+    var memory = FixedArray<UInt8>(repeating: 0, count: images.bytes.count)
+    for (index, byte) in images.bytes.enumerated() { memory[index] = byte }
+    do throws(ProgramFault) {
+      try Verifier.check(program, for: .software)
+      if words[0] == "jit" {
+        try runCompiled(program, memory)
+      } else {
+        try interpret(program, memory)
+      }
+    } catch {
+      throw BenchFailure(error.text)
+    }
+  }
+
+  private static func program(_ text: Text) throws(BenchFailure) -> [Instruction] {
+    do throws(ObjectFault) {
+      return try ProgramObject(text.span, name: "program").programs[0].instructions
+    } catch {
+      throw BenchFailure(error.text)
+    }
+  }
+
+  /// Answers lines with what `turn` does to one image after the other.
+  private static func answer(
+    _ memory: borrowing FixedArray<UInt8>, _ turn: (UInt, UInt64) -> UInt64
+  ) {
+    let count = memory.count / HBPFLimits.dataBytes
+    var lengths = FixedArray<UInt64>(repeating: 0, count: count)
+    for image in 0..<count {
+      let place = image * HBPFLimits.dataBytes + HBPFLimits.dataBytes - 4
+      lengths[image] = UInt64(memory.bytes(place..<place + 4).leUInt32(at: 0))
+    }
+    System.write("ready\n", to: 1)
+    while let line = System.readLine(), let milliseconds = line.number {
+      var verdicts = InlineArray<8, UInt64>(repeating: 0)
+      var packets = 0
+      var image = 0
+      let start = System.cpuNanoseconds
+      var spent: UInt64 = 0
+      while spent < UInt64(milliseconds) * 1_000_000 {
+        for _ in 0..<packetsBetweenClocks {
+          let r0 = turn(
+            memory.hostAddress + UInt(image * HBPFLimits.dataBytes), lengths[image])
+          verdicts[Int(r0 & 7)] &+= 1
+          image = image + 1 == count ? 0 : image + 1
+        }
+        packets += packetsBetweenClocks
+        spent = System.cpuNanoseconds - start
+      }
+      var text: Text = "{\"packets\":\(packets),\"cpuNanoseconds\":\(spent),\"verdicts\":["
+      for index in 0..<5 {
+        text.append("\(index > 0 ? "," : "" as Text)\(verdicts[index])" as Text)
+      }
+      text.append("]}\n" as StaticString)
+      System.write(text, to: 1)
+    }
+  }
+
+  private static func interpret(
+    _ program: [Instruction], _ memory: borrowing FixedArray<UInt8>
+  ) throws(ProgramFault) {
+    let software = try SoftwareProgram(program.span)
+    var interpreter = Interpreter()
+    var helpers = NoHelpers()
+    answer(memory) { address, length in
+      var guest = GuestMemory()
+      guest.add(
+        MemoryRegion(
+          start: UInt64(address), count: HBPFLimits.dataBytes, host: address, isWritable: true))
+      let outcome = interpreter.run(
+        software, r1: UInt64(address), r2: length, memory: guest, helpers: &helpers,
+        jumpsMax: 1_000)
+      if case .exit(let r0) = outcome { return r0 }
+      return 0
+    }
+  }
+
+  private static func runCompiled(
+    _ program: [Instruction], _ memory: borrowing FixedArray<UInt8>
+  ) throws(ProgramFault) {
+    let code = try NativeProgram.compile(program, .proved)
+    var address: UInt64 = 0
+    let error = unsafe code.bytes.withUnsafeBytes {
+      unsafe clinux_code_install($0.baseAddress, UInt64($0.count), &address)
+    }
+    guard error == 0 else { throw ProgramFault(at: 0, "no executable memory") }
+    let native = NativeProgram(code, at: UInt(address))
+    let stack = FixedArray<UInt8>(repeating: 0, count: HBPFLimits.stackBytes)
+    var context = NativeContext()
+    context.stackTop = UInt64(stack.hostAddress) + UInt64(stack.count)
+    answer(memory) { address, length in
+      context.arguments[0] = UInt64(address)
+      context.arguments[1] = length
+      if case .exit(let r0) = native.run(&context) { return r0 }
+      return 0
+    }
+  }
+}

@@ -1,0 +1,1 @@
+../../p4/p4bench/Support.swift
