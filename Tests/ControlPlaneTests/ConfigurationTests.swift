@@ -129,7 +129,8 @@ import Testing
     (
       "{\"schema\": 1, \"prots\": []}",
       "f:1:15: $.prots: unknown key; known are schema, eal, ports, cores, idle, addresses, "
-        + "gateway, gateway6, mac, mtu, tcp, echo, mqtt, pipelines, filters, fpga, hostLink, control, log"
+        + "gateway, gateway6, mac, mtu, tcp, echo, mqtt, pipelines, filters, fpga, hostLink, "
+        + "control, log"
     ),
   ]
 
