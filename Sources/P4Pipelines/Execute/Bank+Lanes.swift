@@ -27,7 +27,11 @@ extension Bank {
   /// A mask made by a test of each packet; `size` 1 turns it round.
   @inline(__always)
   func test(_ op: Instruction, _ running: UInt64, _ test: (Int) -> Bool) {
-    let result = those(of: running, where: test)
+    mark(op, running, those(of: running, where: test))
+  }
+
+  @inline(__always)
+  func mark(_ op: Instruction, _ running: UInt64, _ result: UInt64) {
     setMask(op.d, running, to: op.size == 0 ? result : ~result)
   }
 
@@ -36,13 +40,13 @@ extension Bank {
     _ op: Instruction, _ running: UInt64, _ operation: (UInt64, UInt64) -> Bool
   ) {
     let left = lane(op.a), right = lane(op.b)
-    test(op, running) { operation(left[$0], right[$0]) }
+    mark(op, running, thoseInPairs(of: running) { operation(left[$0], right[$0]) })
   }
 
   @inline(__always)
   func compare(_ op: Instruction, _ running: UInt64, _ operation: (UInt64) -> Bool) {
     let source = lane(op.a)
-    test(op, running) { operation(source[$0]) }
+    mark(op, running, thoseInPairs(of: running) { operation(source[$0]) })
   }
 
   func choose(_ op: Instruction, _ running: UInt64) {

@@ -61,6 +61,25 @@ func those(of mask: UInt64, where test: (Int) -> Bool) -> UInt64 {
   return result
 }
 
+/// The same for short tests, of two packets at a time: counting would cost as much as the test.
+@inline(__always)
+func thoseInPairs(of mask: UInt64, where test: (Int) -> Bool) -> UInt64 {
+  if mask & (mask &+ 1) != 0 { return those(of: mask, where: test) }
+  var result: UInt64 = 0
+  var packet = 64 &- mask.leadingZeroBitCount
+  if packet & 1 != 0 {
+    packet &-= 1
+    result = unsafe UInt64(unsafeBitCast(test(packet), to: UInt8.self))
+  }
+  while packet > 0 {
+    packet &-= 2
+    let second = unsafe UInt64(unsafeBitCast(test(packet &+ 1), to: UInt8.self))
+    let first = unsafe UInt64(unsafeBitCast(test(packet), to: UInt8.self))
+    result = result &<< 2 &+ (second &+ second &+ first)
+  }
+  return result
+}
+
 /// The state of 64 packets, as instructions see it.
 @safe
 struct Bank: BitwiseCopyable {
@@ -138,7 +157,7 @@ struct Bank: BitwiseCopyable {
     let mask = mask & ~0 &>> UInt64(shift)
     if value & ~mask != 0 { return 0 }
     let low = (mask &<< UInt64(shift)).bigEndian, wanted = (value &<< UInt64(shift)).bigEndian
-    return those(of: running) { packet in
+    return thoseInPairs(of: running) { packet in
       let word = unsafe UnsafeRawPointer(headerBytes(packet, offset))
         .loadUnaligned(as: UInt64.self)
       return word & low == wanted

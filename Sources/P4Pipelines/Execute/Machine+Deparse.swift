@@ -126,6 +126,17 @@ struct HeaderLayouts: BitwiseCopyable {
   }
 
   fileprivate static let none = UInt8.max
+
+  init(_ memory: borrowing MachineMemory) {
+    let first = memory.first
+    unsafe numbers = UnsafePointer(memory.layoutNumbers)
+    unsafe layouts = UnsafePointer(memory.layouts)
+    unsafe runs = UnsafePointer(memory.runs)
+    unsafe bytes = UnsafePointer(first.bytes)
+    byteStride = first.byteStride
+    unsafe counts = UnsafePointer(first.counts)
+    unsafe cursors = UnsafePointer(first.lane(first.cursorLane).base)
+  }
 }
 
 extension Machine {
@@ -180,15 +191,5 @@ extension Machine {
       }
       rest &= ~same
     }
-  }
-
-  /// For the packets that `layOut` has gone through, until the machine runs again.
-  var layouts: HeaderLayouts {
-    let first = memory.first
-    return unsafe HeaderLayouts(
-      numbers: UnsafePointer(memory.layoutNumbers), layouts: UnsafePointer(memory.layouts),
-      runs: UnsafePointer(memory.runs), bytes: UnsafePointer(first.bytes),
-      byteStride: first.byteStride, counts: UnsafePointer(first.counts),
-      cursors: UnsafePointer(first.lane(first.cursorLane).base))
   }
 }

@@ -67,7 +67,7 @@ extension Machine {
         bank.compare(op, running) { Int64(bitPattern: $0) < Int64(bitPattern: op.immediate) }
       case .equalField:
         let equal = bank.equalField(running, op.a, op.shift, op.mask, equal: op.immediate)
-        bank.setMask(op.d, running, to: op.size == 0 ? equal : ~equal)
+        bank.mark(op, running, equal)
       case .lessField:
         bank.test(op, running) { bank.field($0, op.a, op.shift, op.mask) < op.immediate }
       case .setMask: bank.setMask(op.d, running, to: 0 &- (op.immediate & 1))

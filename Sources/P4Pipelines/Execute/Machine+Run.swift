@@ -150,7 +150,7 @@ extension Machine {
     case .select:
       let keys = bank.lane(op.a)
       select(block, op, bank, running) { rest, each in
-        those(of: rest) { keys[$0] & each.mask == each.value }
+        thoseInPairs(of: rest) { keys[$0] & each.mask == each.value }
       }
     case .selectField:
       select(block, op, bank, running) { rest, each in

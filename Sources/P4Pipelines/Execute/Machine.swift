@@ -26,6 +26,8 @@ package struct Machine: ~Copyable {
   let image: CodeImage
   let memory: MachineMemory
   let scratch: Scratch
+  /// For packets that `layOut` has gone through, until the machine runs again.
+  let layouts: HeaderLayouts
   /// By `PipelineSection.rawValue`.
   let sections: InlineArray<5, SectionImage>
   /// Parts of the code that copies of packets look at, without the arrays beside them.
@@ -65,6 +67,7 @@ package struct Machine: ~Copyable {
     externs.setTails(words: image.tailWords)
     let memory = MachineMemory(code, image)
     scratch = memory.scratch
+    layouts = HeaderLayouts(memory)
     sections = [
       SectionImage(code.parser, of: code), SectionImage(code.verify, of: code),
       SectionImage(code.ingress, of: code), SectionImage(code.egress, of: code),

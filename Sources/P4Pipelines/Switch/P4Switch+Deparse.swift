@@ -17,7 +17,6 @@ extension P4Switch {
     let special0 = recirculated0 | cut0, special1 = recirculated1 | cut1
     machine.layOut(bank: 0, write0)
     machine.layOut(bank: 1, write1)
-    let layouts = machine.layouts
     var sent = 0
     var sentBytes = 0
     for index in 0..<ordered {
@@ -28,24 +27,25 @@ extension P4Switch {
         giveBack(place, into: &sink)
         continue
       }
-      guard var buffer = deparse(place, layouts, into: &sink) else { continue }
+      guard deparse(place, into: &sink) else { continue }
       if (isFirst ? special0 : special1) & bit != 0 || slots[place].truncation != 0 {
         let isCut = (isFirst ? cut0 : cut1) & bit != 0
-        if isCut || slots[place].truncation != 0 { truncate(&buffer, place, isCut: isCut) }
+        if isCut || slots[place].truncation != 0 { truncate(place, isCut: isCut) }
         if (isFirst ? recirculated0 : recirculated1) & bit != 0 {
-          recirculate(buffer, place, into: &sink)
+          recirculate(place, into: &sink)
           continue
         }
       }
+      let length = Int(slots[place].buffer.length)
       sent &+= 1
-      sentBytes &+= Int(buffer.length)
+      sentBytes &+= length
       let port = Int(slots[place].port)
       if Sink.isObserving {
         sink.note(
-          .sent(port: port, length: Int(buffer.length)), bank: place / Machine.width,
+          .sent(port: port, length: length), bank: place / Machine.width,
           packet: place % Machine.width)
       }
-      sink.send(buffer, to: port)
+      sink.send(slots[place].buffer, to: port)
     }
     counters.add(sent, to: .sent)
     counters.add(sentBytes, to: .sentBytes)
@@ -56,43 +56,49 @@ extension P4Switch {
     if slots[place].ownsBuffer { sink.recycle(slots[place].buffer) }
   }
 
-  /// The packet with its headers as egress left them. nil: it did not fit or there was no buffer;
-  /// that is counted and its buffer given back.
-  @inline(__always)
+  /// Gives a packet its headers as egress left them, in its slot; a copy gets a buffer of its own.
+  /// False: it did not fit or there was no buffer; that is counted and its buffer given back.
+  @inline(never)
   private mutating func deparse<Sink: PacketSink & ~Copyable>(
-    _ place: Int, _ layouts: HeaderLayouts, into sink: inout Sink
-  ) -> PacketBuffer? {
-    let layout = layouts[place]
+    _ place: Int, into sink: inout Sink
+  ) -> Bool {
+    let layout = machine.layouts[place]
     let headers = layout.map { Int($0.length) } ?? headerLength(place)
-    let payloadStart = layouts.payloadOffset(place)
-    var buffer = slots[place].buffer
+    let payloadStart = machine.layouts.payloadOffset(place)
     if slots[place].ownsBuffer {
       let delta = headers &- payloadStart
       if delta != 0 {
-        if delta <= Int(buffer.headroom) {
-          move(&buffer, by: delta)
-        } else if !moveBack(&buffer, by: delta, payloadStart: payloadStart) {
+        let headroom = Int(slots[place].buffer.headroom)
+        if delta <= headroom {
+          // Taken from the headroom.
+          slots[place].buffer.address =
+            UInt(bitPattern: Int(bitPattern: slots[place].buffer.address) &- delta)
+          slots[place].buffer.headroom = UInt16(clamping: headroom &- delta)
+          slots[place].buffer.length =
+            UInt32(truncatingIfNeeded: Int(slots[place].buffer.length) &+ delta)
+        } else if !Self.moveBack(&slots[place].buffer, by: delta, payloadStart: payloadStart) {
           lose(place, .droppedTooLarge, &sink)
           sink.recycle(slots[place].buffer)
-          return nil
+          return false
         }
       }
     } else {
-      // A copy: its bytes are still another packet's.
-      let payload = max(0, Int(buffer.length) &- payloadStart)
-      let from = buffer.address &+ UInt(payloadStart)
-      guard let own = allocate(headers &+ payload, for: place, into: &sink) else { return nil }
-      buffer = own
+      // Its bytes are still another packet's.
+      let payload = max(0, Int(slots[place].buffer.length) &- payloadStart)
+      let from = slots[place].buffer.address &+ UInt(bitPattern: payloadStart)
+      guard let own = allocate(headers &+ payload, for: place, into: &sink) else { return false }
+      slots[place].buffer = own
       if payload > 0 {
-        copyMemory(to: buffer.address &+ UInt(headers), from: from, count: payload)
+        copyMemory(to: own.address &+ UInt(bitPattern: headers), from: from, count: payload)
       }
     }
+    let address = slots[place].buffer.address
     if let layout {
-      layouts.write(layout, place, to: buffer.address)
+      machine.layouts.write(layout, place, to: address)
     } else {
-      writeHeaders(place, to: buffer.address)
+      writeHeaders(place, to: address)
     }
-    return buffer
+    return true
   }
 
   /// Headers with a varbit, or one of very many sets of headers in the batch.
@@ -113,17 +119,12 @@ extension P4Switch {
     lose(place % Machine.width, bank: place / Machine.width, reason, &sink)
   }
 
-  /// Room for headers that are `delta` bytes longer than before, taken from the headroom.
-  @inline(__always)
-  private func move(_ buffer: inout PacketBuffer, by delta: Int) {
-    buffer.address = UInt(bitPattern: Int(bitPattern: buffer.address) &- delta)
-    buffer.headroom = UInt16(clamping: Int(buffer.headroom) &- delta)
-    buffer.length = UInt32(truncatingIfNeeded: Int(buffer.length) &+ delta)
-  }
-
-  /// The same where the headroom does not suffice: the payload moves back. False: there is no room.
+  /// Makes room for headers that are `delta` bytes longer than before where the headroom does not
+  /// suffice: the payload moves back. False: there is no room for that either.
   @inline(never)
-  private func moveBack(_ buffer: inout PacketBuffer, by delta: Int, payloadStart: Int) -> Bool {
+  private static func moveBack(
+    _ buffer: inout PacketBuffer, by delta: Int, payloadStart: Int
+  ) -> Bool {
     let headroom = Int(buffer.headroom)
     let shift = delta - headroom
     guard shift <= Int(buffer.tailroom) else { return false }
@@ -178,7 +179,7 @@ extension P4Switch {
 
   /// Cuts a packet to what the program or its clone session lets through, whichever is shorter.
   @inline(never)
-  private mutating func truncate(_ buffer: inout PacketBuffer, _ place: Int, isCut: Bool) {
+  private mutating func truncate(_ place: Int, isCut: Bool) {
     var limit = UInt32.max
     if isCut {
       let asked = machine.requestValue(
@@ -187,29 +188,32 @@ extension P4Switch {
     }
     let session = slots[place].truncation
     if session != 0 { limit = min(limit, session) }
+    let buffer = slots[place].buffer
     guard limit < buffer.length else { return }
-    buffer.tailroom = UInt16(clamping: Int(buffer.tailroom) + Int(buffer.length - limit))
-    buffer.length = limit
+    slots[place].buffer.tailroom = UInt16(
+      clamping: Int(buffer.tailroom) + Int(buffer.length - limit))
+    slots[place].buffer.length = limit
     counters.increment(.truncated)
   }
 
   /// The packet as it leaves the deparser begins ingress again.
   @inline(__always)
   private mutating func recirculate<Sink: PacketSink & ~Copyable>(
-    _ buffer: PacketBuffer, _ place: Int, into sink: inout Sink
+    _ place: Int, into sink: inout Sink
   ) {
     let bank = place / Machine.width
     let packet = place % Machine.width
     guard again.room > 0 else {
       lose(place, .droppedRecirculationFull, &sink)
-      sink.recycle(buffer)
+      sink.recycle(slots[place].buffer)
       return
     }
     let list = machine.fieldList(.recirculate, bank: bank, packet: packet)
     if list >= 0 { machine.saveFields(list, bank: bank, packet: packet, to: again.nextFields) }
     again.push(
       WaitingPacket(
-        buffer: buffer, port: slots[place].origin, instanceType: InstanceType.recirculated,
+        buffer: slots[place].buffer, port: slots[place].origin,
+        instanceType: InstanceType.recirculated,
         fieldList: Int16(truncatingIfNeeded: list)))
     counters.increment(.recirculated)
     if Sink.isObserving { sink.note(.recirculated, bank: bank, packet: packet) }
