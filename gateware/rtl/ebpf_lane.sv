@@ -211,7 +211,7 @@ module ebpf_lane #(
       .SLOT_BITS(SLOT_BITS), .ROW_BITS(ROW_BITS)
   ) core (
       .clk(clk), .rst(rst), .en(!stall), .cancel(cancels), .start(packet_starts || hbpf_starts),
-      .hbpf(hbpf), .slot(hbpf ? {SLOT_BITS{1'b0}} : current), .length(lengths[waiting[0]]),
+      .hbpf(hbpf), .slot(hbpf ? {SLOT_BITS{1'b0}} : current), .length(lengths[current]),
       .program_rows(rows_now), .program_upper(hbpf ? 1'b0 : packet_starts ? program_upper : upper_now),
       .limit(limit), .divide_faults(divide_faults), .idle(core_idle), .done(core_done),
       .result(core_result), .fault(core_fault), .fault_row(core_fault_row), .cycles(core_cycles),
