@@ -106,12 +106,13 @@ module ebpf_core #(
   reg [3:0] step;  // of an instruction that takes several cycles
   // The instruction before the one in execute has faulted: the program ends, and nothing more
   // happens. The cycle between keeps the search for faults out of everything that must be fast.
-  reg dying;
+  wire dying;
   reg trace_now;   // the instruction in memory retired
 
   // ---- Memory: registers in front of it --------------------------------------------------------
   reg m_writes, m_load;
-  reg [3:0] m_index, m_low;
+  reg [3:0] m_index;
+  reg [15:0] m_place;  // one bit: where in the two banks a load begins
   reg [1:0] m_size;
   reg [63:0] m_result;
 
@@ -126,6 +127,8 @@ module ebpf_core #(
   wire ex_faults;
   wire [63:0] ex_result;
   wire [63:0] m_value, there, m_taken;
+
+  genvar g;
 
   // ---- Fetch -----------------------------------------------------------------------------------
   reg [12:0] f_row, id_row;  // of the row that memory puts out, of the one in decode
@@ -197,16 +200,19 @@ module ebpf_core #(
   wire a_from_ex = ex_valid && ex_writes && ex_index == id_a_index;
   wire a_from_m = m_writes && m_index == id_a_index;
   wire [63:0] a_early = a_from_m ? m_result : id_a_index == 4'd10 ? stack_top : file_a;
-  wire [63:0] a_taken = m_taken & {64{a_from_m}};
-  wire [63:0] id_a = a_from_ex ? ex_result : (there & a_taken) | (a_early & ~a_taken);
-  wire b_from_ex = id_by_register && !wide && ex_valid && ex_writes && ex_index == d_b_index;
-  wire b_from_m = id_by_register && !wide && m_writes && m_index == d_b_index;
+  wire [63:0] a_taken = m_taken & {64{a_from_m && !a_from_ex}};
+  wire [63:0] a_others = a_from_ex ? ex_result : a_early;
+  wire [63:0] id_a = (there & a_taken) | (a_others & ~a_taken);
+  // The second row of a wide load names no register.
+  wire b_from_ex = id_by_register && ex_valid && ex_writes && ex_index == d_b_index;
+  wire b_from_m = id_by_register && m_writes && m_index == d_b_index;
   wire [63:0] b_early =
       wide ? {row[63:32], wide_low}
       : !id_by_register ? {{32{row[63]}}, row[63:32]}
       : b_from_m ? m_result : d_b_index == 4'd10 ? stack_top : file_b;
-  wire [63:0] b_taken = m_taken & {64{b_from_m}};
-  wire [63:0] id_b = b_from_ex ? ex_result : (there & b_taken) | (b_early & ~b_taken);
+  wire [63:0] b_taken = m_taken & {64{b_from_m && !b_from_ex}};
+  wire [63:0] b_others = b_from_ex ? ex_result : b_early;
+  wire [63:0] id_b = (there & b_taken) | (b_others & ~b_taken);
 
   wire halts = dying || (ex_valid && ex_done && ex_ends);
   wire id_goes_on = id_advances && !redirect && !halts;
@@ -352,6 +358,7 @@ module ebpf_core #(
       : above == STACK + 48'd1;
   wire in_data = above_data && low_sum[15:11] == 5'd0 && !(low_sum[10:3] == 8'hff && crosses);
   wire in_stack = above_stack && low_sum[15:12] == 4'd0 && !(low_sum[11:3] == 9'h1ff && crosses);
+  wire helper_answers = helper_ready && step >= 4'd6;
   wire accesses = ex_load || ex_load_signed || ex_store || ex_atomic;
   wire out_of_bounds = accesses && !in_data && !in_stack;
 
@@ -366,36 +373,55 @@ module ebpf_core #(
   wire [63:0] store_2 = spot[1] ? {store_4[47:0], store_4[63:48]} : store_4;
   wire [63:0] store_1 = spot[0] ? {store_2[55:0], store_2[63:56]} : store_2;
 
-  wire helper_answers = helper_ready && step >= 4'd6;
-  wire [4:0] ex_fault_now =
-      limit_reached ? `FAULT_LIMIT
-      : ex_bad ? ex_fault
-      : out_of_bounds ? `FAULT_BOUNDS
-      : ex_target_bad && ((ex_branch && condition_holds) || ex_call) ? `FAULT_ROW
-      : ex_call && frames_left == 4'd1 ? `FAULT_DEPTH
-      : ex_divide && divide_faults && by_zero ? `FAULT_DIVIDE
-      : ex_helper && helper_answers && !helper_known ? `FAULT_HELPER
-      : `FAULT_NONE;
+  // Each cause has its bit; the code is made in the cycle after.
+  reg why_limit, why_bad, why_bounds, why_row, why_depth, why_divide, why_helper;
+  reg [4:0] bad_fault;
+  reg [12:0] why_row_number;
+  wire may_fault = ex_valid && !dying;
+  assign dying =
+      why_limit || why_bad || why_bounds || why_row || why_depth || why_divide || why_helper;
+  wire bad_jump = ex_target_bad && ((ex_branch && condition_holds) || ex_call);
+  wire too_deep = ex_call && frames_left == 4'd1;
+  wire no_helper = ex_helper && helper_answers && !helper_known;
+  wire divides_by_zero = ex_divide && divide_faults && by_zero;
   assign ex_faults =
-      limit_reached || ex_bad || out_of_bounds
-      || (ex_target_bad && ((ex_branch && condition_holds) || ex_call))
-      || (ex_call && frames_left == 4'd1) || (ex_divide && divide_faults && by_zero)
-      || (ex_helper && helper_answers && !helper_known);
-  wire faults_now = ex_valid && ex_faults && !dying;
+      limit_reached || ex_bad || out_of_bounds || too_deep || no_helper || divides_by_zero || bad_jump;
   always_ff @(posedge clk)
-    if (rst || cancel) dying <= 1'b0;
-    else if (en) dying <= faults_now;
+    if (rst || cancel)
+      {why_limit, why_bad, why_bounds, why_row, why_depth, why_divide, why_helper} <= 7'd0;
+    else if (en) begin
+      why_limit <= may_fault && limit_reached;
+      why_bad <= may_fault && ex_bad;
+      why_bounds <= may_fault && out_of_bounds;
+      why_row <= may_fault && bad_jump;
+      why_depth <= may_fault && too_deep;
+      why_divide <= may_fault && divides_by_zero;
+      why_helper <= may_fault && no_helper;
+      bad_fault <= ex_fault;
+      why_row_number <= ex_row;
+    end
+  wire [4:0] why =
+      why_limit ? `FAULT_LIMIT : why_bad ? bad_fault : why_bounds ? `FAULT_BOUNDS
+      : why_row ? `FAULT_ROW : why_depth ? `FAULT_DEPTH : why_divide ? `FAULT_DIVIDE
+      : `FAULT_HELPER;
 
   // Instructions of several steps. The first step lets the one before write its register.
   wire returns = ex_returns;
+  reg ex_simple, ex_last;
   assign ex_done =
-      ex_multiply ? step == 4'd2
-      : ex_divide ? !first_step && divide_ready
-      : ex_atomic ? step == 4'd3
-      : ex_load_signed ? step == 4'd2
-      : ex_call || returns ? step == 4'd4
-      : ex_helper ? helper_answers
-      : 1'b1;
+      ex_simple || ex_last || (ex_divide && !first_step && divide_ready)
+      || (ex_helper && helper_answers);
+  always_ff @(posedge clk)
+    if (en) begin
+      ex_last <=
+          ex_valid && !ex_done
+          && ((ex_multiply && step == 4'd1) || (ex_atomic && step == 4'd2)
+              || (ex_load_signed && step == 4'd1) || ((ex_call || returns) && step == 4'd3));
+      if (ex_advances)
+        ex_simple <=
+            wide || !(d_is_multiply || d_is_divide || d_atomic || (d_load && row[7]) || d_call
+                      || d_helper || (d_exit && frames_left != 4'd8));
+    end
   assign ex_ends =
       !limit_reached && !ex_bad
       && ((ex_exit && !returns) || (ex_helper && helper_answers && helper_known && helper_ends));
@@ -555,13 +581,20 @@ module ebpf_core #(
     end
 
   // ---- Memory ----------------------------------------------------------------------------------
+  // Each byte is one of sixteen; where the first one is was decoded in execute.
   wire [127:0] banks = {data_out_1, data_out_0};
-  wire [87:0] window =
-      m_low[3:2] == 2'd0 ? banks[87:0] : m_low[3:2] == 2'd1 ? banks[119:32]
-      : m_low[3:2] == 2'd2 ? {banks[23:0], banks[127:64]} : {banks[55:0], banks[127:96]};
-  assign there =
-      m_low[1:0] == 2'd0 ? window[63:0] : m_low[1:0] == 2'd1 ? window[71:8]
-      : m_low[1:0] == 2'd2 ? window[79:16] : window[87:24];
+  generate
+    for (g = 0; g < 8; g = g + 1) begin : bytes_loaded
+      integer from;
+      reg [7:0] one;
+      always_comb begin
+        one = 8'd0;
+        for (from = 0; from < 16; from = from + 1)
+          one = one | (banks[8*((from+g)%16)+:8] & {8{m_place[from]}});
+      end
+      assign there[8*g+:8] = one;
+    end
+  endgenerate
   wire [2:0] m_more = {
     m_size == `SIZE_DOUBLE, m_size == `SIZE_DOUBLE || m_size == `SIZE_WORD, m_size != `SIZE_BYTE
   };
@@ -577,7 +610,7 @@ module ebpf_core #(
       m_writes <= ex_fires && ex_writes && !ex_ends;
       m_load <= ex_load || ((ex_atomic || ex_load_signed) && !ex_done);
       m_index <= ex_index;
-      m_low <= spot[3:0];
+      m_place <= 16'd1 << spot[3:0];
       m_size <= ex_size;
     end
 
@@ -643,8 +676,10 @@ module ebpf_core #(
       else if (active) cycles <= cycles + 32'd1;
       if (en && halts && !dying) result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
       if (register_clear || (en && starts)) fault <= `FAULT_NONE;
-      else if (en && active && !dying) fault <= faults_now ? ex_fault_now : `FAULT_NONE;
-      if (en && active && !dying) fault_row <= ex_row;
+      else if (en && dying) begin
+        fault <= why;
+        fault_row <= why_row_number;
+      end
     end
 
   // ---- Trace -----------------------------------------------------------------------------------
