@@ -1,6 +1,6 @@
 // The mailbox: registers, rings and the bus in front of the cores (docs/ebpf-registers.md).
 //
-// The bus takes a request each cycle and answers a read three cycles later, in order. Writes are
+// The bus takes a request each cycle and answers a read four cycles later, in order. Writes are
 // posted.
 `include "defs.svh"
 
@@ -466,14 +466,20 @@ module dpu_ebpf #(
     r_page <= page_at[CORE_BITS-1:0];
   end
 
-  wire [31:0] page_out = page_outs[32*r_page+:32];
+  reg r2_valid, r2_pages;
+  reg [CORE_BITS-1:0] r2_page;
+  reg [63:0] r2_value;
+  wire [31:0] page_out = page_outs[32*r2_page+:32];
   always_ff @(posedge clk) begin
-    bus_answers <= r_valid && !rst;
-    bus_answer <=
+    r2_valid <= r_valid && !rst;
+    r2_pages <= r_pages;
+    r2_page <= r_page;
+    r2_value <=
         r_registers ? r_register
         : r_completion ? (r_upper ? completion_out[127:64] : completion_out[63:0])
         : r_program ? program_outs[63:0]
-        : r_slots ? slot_outs[64*r_lane+:64]
-        : r_pages ? {page_out, page_out} : 64'd0;
+        : r_slots ? slot_outs[64*r_lane+:64] : 64'd0;
+    bus_answers <= r2_valid && !rst;
+    bus_answer <= r2_pages ? {page_out, page_out} : r2_value;
   end
 endmodule

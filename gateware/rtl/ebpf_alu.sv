@@ -4,14 +4,16 @@
 module ebpf_alu (
     input wire [3:0] operation,
     input wire is_64,
-    input wire is_shift,
     input wire is_left,
-    input wire is_other,           // neither shift nor sum
+    input wire [5:0] rotate,       // to the right, for a shift: b, or to the left ~b
     input wire [63:0] a,
     input wire [63:0] b,
     input wire [2:0] extend,       // a move extends the sign of 8, 16 or 32 bits
     input wire swap_always,        // an unconditional byte swap, or to big endian
-    output wire [63:0] result,
+    input wire [1:0] swap_width,   // bits 5:4 of the number of bits
+    output wire [63:0] sum,
+    output wire [63:0] shifted,
+    output reg [63:0] other,
 
     // Of a branch: what it looks for, and whether it wants the opposite. Its width is `is_64`.
     input wire when_equal,
@@ -24,7 +26,7 @@ module ebpf_alu (
   // Sums. A negation comes with b = 0.
   wire negate = operation == `ALU_NEG;
   wire subtract = operation == `ALU_SUB;
-  wire [63:0] sum =
+  assign sum =
       (a ^ {64{negate}}) + (b ^ {64{subtract}}) + {63'd0, negate || subtract};
 
   // Shifts rotate to the right and then mask. To the left by n is to the right by 1 and by ~n; 32
@@ -32,16 +34,15 @@ module ebpf_alu (
   wire fill = operation == `ALU_ARSH && (is_64 ? a[63] : a[31]);
   wire [63:0] twice = {is_64 ? a[63:32] : a[31:0], a[31:0]};
   wire [63:0] by_0 = is_left ? {twice[0], twice[63:1]} : twice;
-  wire [5:0] count = b[5:0] ^ {6{is_left}};
   wire [63:0] by_3 =
-      count[1:0] == 2'd0 ? by_0 : count[1:0] == 2'd1 ? {by_0[0], by_0[63:1]}
-      : count[1:0] == 2'd2 ? {by_0[1:0], by_0[63:2]} : {by_0[2:0], by_0[63:3]};
+      rotate[1:0] == 2'd0 ? by_0 : rotate[1:0] == 2'd1 ? {by_0[0], by_0[63:1]}
+      : rotate[1:0] == 2'd2 ? {by_0[1:0], by_0[63:2]} : {by_0[2:0], by_0[63:3]};
   wire [63:0] by_15 =
-      count[3:2] == 2'd0 ? by_3 : count[3:2] == 2'd1 ? {by_3[3:0], by_3[63:4]}
-      : count[3:2] == 2'd2 ? {by_3[7:0], by_3[63:8]} : {by_3[11:0], by_3[63:12]};
+      rotate[3:2] == 2'd0 ? by_3 : rotate[3:2] == 2'd1 ? {by_3[3:0], by_3[63:4]}
+      : rotate[3:2] == 2'd2 ? {by_3[7:0], by_3[63:8]} : {by_3[11:0], by_3[63:12]};
   wire [63:0] by_63 =
-      count[5:4] == 2'd0 ? by_15 : count[5:4] == 2'd1 ? {by_15[15:0], by_15[63:16]}
-      : count[5:4] == 2'd2 ? {by_15[31:0], by_15[63:32]} : {by_15[47:0], by_15[63:48]};
+      rotate[5:4] == 2'd0 ? by_15 : rotate[5:4] == 2'd1 ? {by_15[15:0], by_15[63:16]}
+      : rotate[5:4] == 2'd2 ? {by_15[31:0], by_15[63:32]} : {by_15[47:0], by_15[63:48]};
 
   // Which bits of the rotated number are the shifted one's.
   wire [5:0] distance = {b[5] && is_64, b[4:0]};
@@ -57,15 +58,15 @@ module ebpf_alu (
       assign mask[g] = is_left ? from[g] : is_64 ? from[63-g] : from[(95-g)%64];
     end
   endgenerate
-  wire [63:0] shifted = (by_63 & mask) | ({64{fill}} & ~mask);
+  assign shifted = (by_63 & mask) | ({64{fill}} & ~mask);
 
-  // Byte order: b is the number of bits.
+  // Byte order.
   wire [63:0] turned = {
     a[7:0], a[15:8], a[23:16], a[31:24], a[39:32], a[47:40], a[55:48], a[63:56]
   };
   wire [63:0] swapped =
-      b[4] ? {48'd0, swap_always ? turned[63:48] : a[15:0]}
-      : b[5] ? {32'd0, swap_always ? turned[63:32] : a[31:0]}
+      swap_width[0] ? {48'd0, swap_always ? turned[63:48] : a[15:0]}
+      : swap_width[1] ? {32'd0, swap_always ? turned[63:32] : a[31:0]}
       : swap_always ? turned : a;
 
   wire sign = extend[0] ? b[7] : extend[1] ? b[15] : b[31];
@@ -76,7 +77,6 @@ module ebpf_alu (
     b[7:0]
   };
 
-  reg [63:0] other;
   always_comb
     case (operation)
       `ALU_OR: other = a | b;
@@ -85,10 +85,6 @@ module ebpf_alu (
       `ALU_MOV: other = moved;
       default: other = swapped;
     endcase
-  wire [63:0] value = is_shift ? shifted : is_other ? other : sum;
-  // A swap's result is wide in either class.
-  wire wide = is_64 || operation == `ALU_END;
-  assign result = {value[63:32] & {32{wide}}, value[31:0]};
 
   // Comparison in two halves, so that one serves both widths.
   wire low_equal = a[31:0] == b[31:0];

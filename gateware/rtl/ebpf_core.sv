@@ -88,12 +88,16 @@ module ebpf_core #(
   reg [63:0] ex_a, ex_b;
   reg [15:0] ex_offset;
   reg [3:0] ex_operation;
-  reg ex_shift, ex_left, ex_other;  // kinds of arithmetic; the rest are sums
+  reg ex_left;                     // shifts to the left
+  reg [5:0] ex_count;              // by how much to rotate to the right, for a shift
+  reg [1:0] ex_swap_width;
+  reg [1:0] ex_pick, ex_pick_high; // where the halves of the result come from
+  localparam [1:0] SUM = 2'd0, SHIFT = 2'd1, OTHER = 2'd2, SLOW = 2'd3;
   reg ex_when_equal, ex_when_less, ex_when_any, ex_compare_signed, ex_otherwise;
   reg [1:0] ex_size;
   reg ex_64, ex_swap_always, ex_by_register;
   reg ex_load, ex_load_signed, ex_returns, ex_store, ex_atomic, ex_branch, ex_call, ex_helper, ex_exit;
-  reg ex_multiply, ex_divide;
+  reg ex_multiply, ex_divide, ex_slow;
   reg [3:0] ex_atomic_operation;
   reg ex_writes;
   reg [3:0] ex_index;
@@ -102,12 +106,13 @@ module ebpf_core #(
   reg [3:0] step;  // of an instruction that takes several cycles
   // The instruction before the one in execute has faulted: the program ends, and nothing more
   // happens. The cycle between keeps the search for faults out of everything that must be fast.
-  reg dying;
+  wire dying;
   reg trace_now;   // the instruction in memory retired
 
   // ---- Memory: registers in front of it --------------------------------------------------------
   reg m_writes, m_load;
-  reg [3:0] m_index, m_low;
+  reg [3:0] m_index;
+  reg [15:0] m_place;  // one bit: where in the two banks a load begins
   reg [1:0] m_size;
   reg [63:0] m_result;
 
@@ -121,12 +126,16 @@ module ebpf_core #(
   wire ex_ends;
   wire ex_faults;
   wire [63:0] ex_result;
-  wire [63:0] m_value, loaded;
+  wire [63:0] m_value, there, m_taken;
+
+  genvar g;
 
   // ---- Fetch -----------------------------------------------------------------------------------
   reg [12:0] f_row, id_row;  // of the row that memory puts out, of the one in decode
   reg f_valid, id_valid;
   reg [63:0] row;            // in decode
+  reg [3:0] id_a_index;      // of it, found before: the register that is the first operand or the
+  reg id_by_register;        // base, and whether the second operand is one
   reg wide;  // the row in decode is the second one of a wide load
   reg [3:0] wide_index;
   reg [31:0] wide_low;
@@ -150,17 +159,19 @@ module ebpf_core #(
   // ---- Decode ----------------------------------------------------------------------------------
   wire [4:0] d_fault;
   wire d_alu, d_64, d_wide, d_load, d_store, d_atomic, d_branch, d_jump, d_call, d_helper, d_exit;
-  wire d_by_register, d_far, d_a_used, d_b_used, d_writes;
-  wire [3:0] d_a_index, d_b_index, d_write_index;
+  wire d_far, d_a_used, d_writes;
+  wire [3:0] d_b_index = row[15:12];
+  wire [3:0] d_write_index;
 
   ebpf_decode decode (
       .row(row), .fault(d_fault), .is_alu(d_alu), .is_64(d_64), .is_wide(d_wide),
       .is_load(d_load), .is_store(d_store), .is_atomic(d_atomic), .is_branch(d_branch),
       .is_jump(d_jump), .is_call(d_call), .is_helper(d_helper), .is_exit(d_exit),
-      .by_register(d_by_register), .far_jump(d_far), .a_index(d_a_index), .a_used(d_a_used),
-      .b_index(d_b_index), .b_used(d_b_used), .writes(d_writes), .write_index(d_write_index)
+      .far_jump(d_far), .a_used(d_a_used), .writes(d_writes), .write_index(d_write_index)
   );
 
+  wire d_is_multiply = d_alu && row[7:4] == `ALU_MUL;
+  wire d_is_divide = d_alu && (row[7:4] == `ALU_DIV || row[7:4] == `ALU_MOD);
   wire outside = id_row >= program_rows;
   wire [4:0] id_fault =
       outside ? `FAULT_ROW
@@ -174,7 +185,7 @@ module ebpf_core #(
 
   // A load's result comes out of memory, so it is not there for the next instruction.
   wire hazard = ex_valid && ex_load && !wide
-      && ((d_a_used && ex_index == d_a_index) || (d_b_used && ex_index == d_b_index));
+      && ((d_a_used && ex_index == id_a_index) || (id_by_register && ex_index == d_b_index));
   wire ex_advances = !ex_valid || ex_done;
   assign id_advances = id_valid && ex_advances && !hazard;
   // An unconditional jump is followed before anything of it is checked: what is fetched behind a
@@ -184,23 +195,27 @@ module ebpf_core #(
   wire leaves = !wide && d_jump && id_target_bad && !id_faulty;
 
   wire [63:0] file_a, file_b, file_c;
-  // Results of execute and of a load come late, so they are chosen last.
-  wire a_from_ex = ex_valid && ex_writes && ex_index == d_a_index;
-  wire a_from_m = m_writes && m_index == d_a_index;
-  wire [63:0] a_early = a_from_m ? m_result : d_a_index == 4'd10 ? stack_top : file_a;
-  wire [63:0] id_a = a_from_ex ? ex_result : a_from_m && m_load ? loaded : a_early;
-  wire b_from_ex = d_by_register && !wide && ex_valid && ex_writes && ex_index == d_b_index;
-  wire b_from_m = d_by_register && !wide && m_writes && m_index == d_b_index;
+  // Results of execute and of a load come late, so they are chosen last, a load's byte for byte:
+  // `m_result` is zero for what it does not have.
+  wire a_from_ex = ex_valid && ex_writes && ex_index == id_a_index;
+  wire a_from_m = m_writes && m_index == id_a_index;
+  wire [63:0] a_early = a_from_m ? m_result : id_a_index == 4'd10 ? stack_top : file_a;
+  wire [63:0] a_taken = m_taken & {64{a_from_m && !a_from_ex}};
+  wire [63:0] a_others = a_from_ex ? ex_result : a_early;
+  wire [63:0] id_a = (there & a_taken) | (a_others & ~a_taken);
+  // The second row of a wide load names no register.
+  wire b_from_ex = id_by_register && ex_valid && ex_writes && ex_index == d_b_index;
+  wire b_from_m = id_by_register && m_writes && m_index == d_b_index;
   wire [63:0] b_early =
       wide ? {row[63:32], wide_low}
-      : !d_by_register ? {{32{row[63]}}, row[63:32]}
+      : !id_by_register ? {{32{row[63]}}, row[63:32]}
       : b_from_m ? m_result : d_b_index == 4'd10 ? stack_top : file_b;
-  wire [63:0] id_b = b_from_ex ? ex_result : b_from_m && m_load ? loaded : b_early;
+  wire [63:0] b_taken = m_taken & {64{b_from_m && !b_from_ex}};
+  wire [63:0] b_others = b_from_ex ? ex_result : b_early;
+  wire [63:0] id_b = (there & b_taken) | (b_others & ~b_taken);
 
   wire halts = dying || (ex_valid && ex_done && ex_ends);
   wire id_goes_on = id_advances && !redirect && !halts;
-  wire d_is_multiply = d_alu && row[7:4] == `ALU_MUL;
-  wire d_is_divide = d_alu && (row[7:4] == `ALU_DIV || row[7:4] == `ALU_MOD);
 
   always_ff @(posedge clk)
     if (rst || cancel) begin
@@ -225,8 +240,18 @@ module ebpf_core #(
       else if (id_goes_on) wide <= !wide && d_wide && !id_faulty;
     end
 
+  wire [1:0] pick =
+      wide ? OTHER
+      : !d_alu || d_is_multiply || d_is_divide ? SLOW
+      : row[7:4] == `ALU_LSH || row[7:4] == `ALU_RSH || row[7:4] == `ALU_ARSH ? SHIFT
+      : row[7:4] == `ALU_OR || row[7:4] == `ALU_AND || row[7:4] == `ALU_XOR
+        || row[7:4] == `ALU_MOV || row[7:4] == `ALU_END ? OTHER
+      : SUM;
+
   always_ff @(posedge clk)
     if (program_en) begin
+      id_a_index <= program_data[2:0] == 3'd1 ? program_data[15:12] : program_data[11:8];
+      id_by_register <= program_data[2] ? program_data[3] : program_data[0];
       f_row <= fetch;
       id_row <= f_row;
       row <= program_data;
@@ -247,11 +272,11 @@ module ebpf_core #(
       ex_b <= id_b;
       ex_offset <= wide ? 16'd0 : row[31:16];
       ex_operation <= wide ? `ALU_MOV : row[7:4];
-      ex_shift <= !wide && (row[7:4] == `ALU_LSH || row[7:4] == `ALU_RSH || row[7:4] == `ALU_ARSH);
       ex_left <= row[7:4] == `ALU_LSH;
-      ex_other <=
-          wide || row[7:4] == `ALU_OR || row[7:4] == `ALU_AND || row[7:4] == `ALU_XOR
-          || row[7:4] == `ALU_MOV || row[7:4] == `ALU_END;
+      ex_count <= id_b[5:0] ^ {6{row[7:4] == `ALU_LSH}};
+      ex_swap_width <= row[37:36];
+      ex_pick <= pick;
+      ex_pick_high <= d_alu && !d_64 && !wide && row[7:4] != `ALU_END ? SLOW : pick;
       // A condition is one of equal, less, any bit, or two of them, or its opposite.
       ex_when_equal <=
           row[7:4] == 4'h1 || row[7:4] == 4'h2 || row[7:4] == 4'h5 || row[7:4] == 4'h6
@@ -276,6 +301,7 @@ module ebpf_core #(
       ex_exit <= !wide && d_exit;
       ex_multiply <= !wide && d_is_multiply;
       ex_divide <= !wide && d_is_divide;
+      ex_slow <= !wide && (!d_alu || d_is_multiply || d_is_divide);
       ex_atomic_operation <= row[39:36];
       ex_writes <= wide || d_writes;
       ex_index <= wide ? wide_index : d_write_index;
@@ -284,14 +310,14 @@ module ebpf_core #(
     end else if (en && restores) ex_target <= back;
 
   // ---- Execute ---------------------------------------------------------------------------------
-  wire [63:0] alu_result;
+  wire [63:0] alu_sum, alu_shifted, alu_other;
   wire condition_holds;
   ebpf_alu alu (
-      .operation(ex_operation), .is_64(ex_64), .is_shift(ex_shift), .is_left(ex_left),
-      .is_other(ex_other), .a(ex_a), .b(ex_b), .extend(ex_offset[5:3]),
-      .swap_always(ex_swap_always), .result(alu_result), .when_equal(ex_when_equal),
-      .when_less(ex_when_less), .when_any(ex_when_any), .compare_signed(ex_compare_signed),
-      .otherwise(ex_otherwise), .holds(condition_holds)
+      .operation(ex_operation), .is_64(ex_64), .is_left(ex_left), .rotate(ex_count), .a(ex_a),
+      .b(ex_b), .extend(ex_offset[5:3]), .swap_always(ex_swap_always),
+      .swap_width(ex_swap_width), .sum(alu_sum), .shifted(alu_shifted), .other(alu_other),
+      .when_equal(ex_when_equal), .when_less(ex_when_less), .when_any(ex_when_any),
+      .compare_signed(ex_compare_signed), .otherwise(ex_otherwise), .holds(condition_holds)
   );
 
   wire [63:0] product;
@@ -332,6 +358,7 @@ module ebpf_core #(
       : above == STACK + 48'd1;
   wire in_data = above_data && low_sum[15:11] == 5'd0 && !(low_sum[10:3] == 8'hff && crosses);
   wire in_stack = above_stack && low_sum[15:12] == 4'd0 && !(low_sum[11:3] == 9'h1ff && crosses);
+  wire helper_answers = helper_ready && step >= 4'd6;
   wire accesses = ex_load || ex_load_signed || ex_store || ex_atomic;
   wire out_of_bounds = accesses && !in_data && !in_stack;
 
@@ -346,36 +373,55 @@ module ebpf_core #(
   wire [63:0] store_2 = spot[1] ? {store_4[47:0], store_4[63:48]} : store_4;
   wire [63:0] store_1 = spot[0] ? {store_2[55:0], store_2[63:56]} : store_2;
 
-  wire helper_answers = helper_ready && step >= 4'd6;
-  wire [4:0] ex_fault_now =
-      limit_reached ? `FAULT_LIMIT
-      : ex_bad ? ex_fault
-      : out_of_bounds ? `FAULT_BOUNDS
-      : ex_target_bad && ((ex_branch && condition_holds) || ex_call) ? `FAULT_ROW
-      : ex_call && frames_left == 4'd1 ? `FAULT_DEPTH
-      : ex_divide && divide_faults && by_zero ? `FAULT_DIVIDE
-      : ex_helper && helper_answers && !helper_known ? `FAULT_HELPER
-      : `FAULT_NONE;
+  // Each cause has its bit; the code is made in the cycle after.
+  reg why_limit, why_bad, why_bounds, why_row, why_depth, why_divide, why_helper;
+  reg [4:0] bad_fault;
+  reg [12:0] why_row_number;
+  wire may_fault = ex_valid && !dying;
+  assign dying =
+      why_limit || why_bad || why_bounds || why_row || why_depth || why_divide || why_helper;
+  wire bad_jump = ex_target_bad && ((ex_branch && condition_holds) || ex_call);
+  wire too_deep = ex_call && frames_left == 4'd1;
+  wire no_helper = ex_helper && helper_answers && !helper_known;
+  wire divides_by_zero = ex_divide && divide_faults && by_zero;
   assign ex_faults =
-      limit_reached || ex_bad || out_of_bounds
-      || (ex_target_bad && ((ex_branch && condition_holds) || ex_call))
-      || (ex_call && frames_left == 4'd1) || (ex_divide && divide_faults && by_zero)
-      || (ex_helper && helper_answers && !helper_known);
-  wire faults_now = ex_valid && ex_faults && !dying;
+      limit_reached || ex_bad || out_of_bounds || too_deep || no_helper || divides_by_zero || bad_jump;
   always_ff @(posedge clk)
-    if (rst || cancel) dying <= 1'b0;
-    else if (en) dying <= faults_now;
+    if (rst || cancel)
+      {why_limit, why_bad, why_bounds, why_row, why_depth, why_divide, why_helper} <= 7'd0;
+    else if (en) begin
+      why_limit <= may_fault && limit_reached;
+      why_bad <= may_fault && ex_bad;
+      why_bounds <= may_fault && out_of_bounds;
+      why_row <= may_fault && bad_jump;
+      why_depth <= may_fault && too_deep;
+      why_divide <= may_fault && divides_by_zero;
+      why_helper <= may_fault && no_helper;
+      bad_fault <= ex_fault;
+      why_row_number <= ex_row;
+    end
+  wire [4:0] why =
+      why_limit ? `FAULT_LIMIT : why_bad ? bad_fault : why_bounds ? `FAULT_BOUNDS
+      : why_row ? `FAULT_ROW : why_depth ? `FAULT_DEPTH : why_divide ? `FAULT_DIVIDE
+      : `FAULT_HELPER;
 
   // Instructions of several steps. The first step lets the one before write its register.
   wire returns = ex_returns;
+  reg ex_simple, ex_last;
   assign ex_done =
-      ex_multiply ? step == 4'd2
-      : ex_divide ? !first_step && divide_ready
-      : ex_atomic ? step == 4'd3
-      : ex_load_signed ? step == 4'd2
-      : ex_call || returns ? step == 4'd4
-      : ex_helper ? helper_answers
-      : 1'b1;
+      ex_simple || ex_last || (ex_divide && !first_step && divide_ready)
+      || (ex_helper && helper_answers);
+  always_ff @(posedge clk)
+    if (en) begin
+      ex_last <=
+          ex_valid && !ex_done
+          && ((ex_multiply && step == 4'd1) || (ex_atomic && step == 4'd2)
+              || (ex_load_signed && step == 4'd1) || ((ex_call || returns) && step == 4'd3));
+      if (ex_advances)
+        ex_simple <=
+            wide || !(d_is_multiply || d_is_divide || d_atomic || (d_load && row[7]) || d_call
+                      || d_helper || (d_exit && frames_left != 4'd8));
+    end
   assign ex_ends =
       !limit_reached && !ex_bad
       && ((ex_exit && !returns) || (ex_helper && helper_answers && helper_known && helper_ends));
@@ -409,8 +455,8 @@ module ebpf_core #(
   always_ff @(posedge clk)
     if (en) begin
       if (starts) frames_left <= 4'd8;
-      else if (ex_fires && ex_call) frames_left <= frames_left - 4'd1;
-      else if (ex_fires && returns) frames_left <= frames_left + 4'd1;
+      else if (ex_leaves && ex_call) frames_left <= frames_left - 4'd1;
+      else if (ex_leaves && returns) frames_left <= frames_left + 4'd1;
     end
 
   // Atomic operations: read, take, compute, write.
@@ -443,7 +489,6 @@ module ebpf_core #(
   assign helper_function = ex_by_register ? ex_a[31:0] : ex_b[31:0];
 
   wire [63:0] divided = ex_operation == `ALU_DIV ? quotient : remainder;
-  wire narrow = !ex_64;
   // A load with sign takes the way of an atomic operation, so that loads need no time for signs.
   wire old_sign =
       ex_size == `SIZE_BYTE ? atomic_old[7] : ex_size == `SIZE_HALF ? atomic_old[15] : atomic_old[31];
@@ -451,11 +496,19 @@ module ebpf_core #(
     {32{old_sign}}, ex_size == `SIZE_WORD ? atomic_old[31:16] : {16{old_sign}},
     ex_size == `SIZE_BYTE ? {8{old_sign}} : atomic_old[15:8], atomic_old[7:0]
   };
-  wire [63:0] ex_wide_result =
+  // What takes several steps; nothing in the upper half of a narrow result.
+  wire [63:0] slow =
       ex_multiply ? product : ex_divide ? divided : ex_helper ? helper_result
-      : ex_load_signed ? extended : ex_atomic ? atomic_old : alu_result;
+      : ex_load_signed ? extended : atomic_old;
+  wire [31:0] slow_high =
+      slow[63:32] & {32{!ex_64 && (ex_multiply || ex_divide) ? 1'b0 : ex_slow}};
+  function [31:0] picked(input [1:0] from, input [31:0] sum, input [31:0] shifted,
+                         input [31:0] other, input [31:0] slow_part);
+    picked = from == SUM ? sum : from == SHIFT ? shifted : from == OTHER ? other : slow_part;
+  endfunction
   assign ex_result = {
-    (ex_multiply || ex_divide) && narrow ? 32'd0 : ex_wide_result[63:32], ex_wide_result[31:0]
+    picked(ex_pick_high, alu_sum[63:32], alu_shifted[63:32], alu_other[63:32], slow_high),
+    picked(ex_pick, alu_sum[31:0], alu_shifted[31:0], alu_other[31:0], slow[31:0])
   };
 
   // ---- Data memory -----------------------------------------------------------------------------
@@ -528,21 +581,27 @@ module ebpf_core #(
     end
 
   // ---- Memory ----------------------------------------------------------------------------------
+  // Each byte is one of sixteen; where the first one is was decoded in execute.
   wire [127:0] banks = {data_out_1, data_out_0};
-  wire [87:0] window =
-      m_low[3:2] == 2'd0 ? banks[87:0] : m_low[3:2] == 2'd1 ? banks[119:32]
-      : m_low[3:2] == 2'd2 ? {banks[23:0], banks[127:64]} : {banks[55:0], banks[127:96]};
-  wire [63:0] there =
-      m_low[1:0] == 2'd0 ? window[63:0] : m_low[1:0] == 2'd1 ? window[71:8]
-      : m_low[1:0] == 2'd2 ? window[79:16] : window[87:24];
+  generate
+    for (g = 0; g < 8; g = g + 1) begin : bytes_loaded
+      integer from;
+      reg [7:0] one;
+      always_comb begin
+        one = 8'd0;
+        for (from = 0; from < 16; from = from + 1)
+          one = one | (banks[8*((from+g)%16)+:8] & {8{m_place[from]}});
+      end
+      assign there[8*g+:8] = one;
+    end
+  endgenerate
   wire [2:0] m_more = {
     m_size == `SIZE_DOUBLE, m_size == `SIZE_DOUBLE || m_size == `SIZE_WORD, m_size != `SIZE_BYTE
   };
-  assign loaded = {
-    there[63:32] & {32{m_more[2]}}, there[31:16] & {16{m_more[1]}}, there[15:8] & {8{m_more[0]}},
-    there[7:0]
+  assign m_taken = {
+    {32{m_load && m_more[2]}}, {16{m_load && m_more[1]}}, {8{m_load && m_more[0]}}, {8{m_load}}
   };
-  assign m_value = m_load ? loaded : m_result;
+  assign m_value = (there & m_taken) | (m_result & ~m_taken);
 
   always_ff @(posedge clk)
     if (rst || cancel) begin
@@ -551,13 +610,21 @@ module ebpf_core #(
       m_writes <= ex_fires && ex_writes && !ex_ends;
       m_load <= ex_load || ((ex_atomic || ex_load_signed) && !ex_done);
       m_index <= ex_index;
-      m_low <= spot[3:0];
+      m_place <= 16'd1 << spot[3:0];
       m_size <= ex_size;
-      m_result <= ex_result;
+    end
+
+  always_ff @(posedge clk)
+    if (en) begin
+      if (ex_load || !ex_done) m_result <= 64'd0;
+      else m_result <= ex_result;
     end
 
   // ---- Registers -------------------------------------------------------------------------------
-  wire first_argument = starts && !hbpf;
+  reg first_argument;   // in the cycle after a start
+  always_ff @(posedge clk)
+    if (rst || cancel) first_argument <= 1'b0;
+    else if (en) first_argument <= starts && !hbpf;
   wire [3:0] c_index =
       !active ? register_index
       : ex_valid && (ex_call) ? {2'b01, kept_number} + 4'd2
@@ -571,12 +638,13 @@ module ebpf_core #(
   };
   wire [63:0] in_early =
       m_writes ? m_result : restores ? restored : first_argument ? {53'd0, length} : from_page;
-  wire [63:0] file_in = m_writes && m_load ? loaded : in_early;
+  wire [63:0] file_taken = m_taken & {64{m_writes}};
+  wire [63:0] file_in = (there & file_taken) | (in_early & ~file_taken);
 
   ebpf_registers registers (
       .clk(clk), .rst(rst), .clear((starts && en) || register_clear),
       .keep(starts && !hbpf ? 10'd0 : 10'b00_0011_1110), .we(file_we),
-      .half_we(active ? 2'b00 : register_we), .write_index(file_index), .in(file_in), .a_index(d_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
+      .half_we(active ? 2'b00 : register_we), .write_index(file_index), .in(file_in), .a_index(id_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
       .c_index(c_index), .c(file_c)
   );
   assign register_out = active ? 64'd0 : register_index == 4'd10 ? stack_top : file_c;
@@ -608,9 +676,9 @@ module ebpf_core #(
       else if (active) cycles <= cycles + 32'd1;
       if (en && halts && !dying) result <= ex_helper ? helper_result[31:0] : ex_a[31:0];
       if (register_clear || (en && starts)) fault <= `FAULT_NONE;
-      else if (en && faults_now) begin
-        fault <= ex_fault_now;
-        fault_row <= ex_row;
+      else if (en && dying) begin
+        fault <= why;
+        fault_row <= why_row_number;
       end
     end
 

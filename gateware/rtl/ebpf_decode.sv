@@ -18,13 +18,9 @@ module ebpf_decode (
     output wire is_call,       // of a local function
     output wire is_helper,
     output wire is_exit,
-    output wire by_register,   // the second operand is a register
     output wire far_jump,      // the distance is in the immediate
 
-    output wire [3:0] a_index,
-    output wire a_used,
-    output wire [3:0] b_index,
-    output wire b_used,
+    output wire a_used,        // the first operand, or the base of an address
     output wire writes,
     output wire [3:0] write_index
 );
@@ -65,16 +61,12 @@ module ebpf_decode (
   assign is_call = is_any_call && !x && src == 4'd1;
   assign is_helper = is_any_call && !is_call;
   assign is_branch = f_jump && operation != 4'h0 && operation != 4'h8 && operation != 4'h9;
-  assign by_register = f_alu ? x && !is_end : f_jump ? x && !is_any_call : f_storex;
+  wire by_register = f_alu ? x && !is_end : f_jump ? x && !is_any_call : f_storex;
   assign far_jump = is_any_call || (family == 3'd6 && operation == 4'h0);
 
-  // The base of an address is always the first operand.
-  assign a_index = f_loadx ? src : dst;
   assign a_used =
       (f_alu && !is_mov) || is_branch || f_loadx || f_store || f_storex || is_exit
       || (is_any_call && x);
-  assign b_index = src;
-  assign b_used = by_register;
 
   wire atomic_fetches = is_atomic && imm[0];
   wire atomic_compares = is_atomic && imm[7:4] == 4'hf;

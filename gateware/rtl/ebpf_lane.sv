@@ -28,8 +28,8 @@ module ebpf_lane #(
     input wire [7:0] push_number,
     output reg [SLOTS-1:0] slots_busy,
 
-    output wire completion_valid,
-    output wire [126:0] completion,
+    output reg completion_valid,
+    output reg [126:0] completion,
     input wire completion_taken,
     input wire [7:0] next_number,
 
@@ -43,7 +43,7 @@ module ebpf_lane #(
     input wire [63:0] bus_in,
     output wire [63:0] slot_out,
     output wire [63:0] program_out,
-    output reg [31:0] page_out,
+    output reg [31:0] page_out,   // one cycle later than the others
     input wire check_en,
     input wire [11:0] check_row,
     input wire [11:0] program_row,
@@ -134,7 +134,7 @@ module ebpf_lane #(
         slot_faults[s] <= `FAULT_RESET;
         fault_rows[s] <= 13'd0;
         durations[s] <= 23'd0;
-      end else if (completion_taken && chosen == s[SLOT_BITS-1:0]) begin
+      end else if (offers && chosen == s[SLOT_BITS-1:0]) begin
         slots_busy[s] <= 1'b0;
         finished[s] <= 1'b0;
       end else if (packet_done && current == s[SLOT_BITS-1:0] && !finished[s]) begin
@@ -164,11 +164,17 @@ module ebpf_lane #(
         any = 1'b1;
       end
   end
-  assign completion_valid = any;
-  assign completion = {
-    durations[chosen], 3'd0, fault_rows[chosen], 3'd0, slot_faults[chosen], 5'd0, lengths[chosen],
-    verdicts[chosen], cookies[chosen]
-  };
+  // One waits in front of the ring; its slot is free from then on, but the driver does not know yet.
+  wire offers = any && !completion_valid;
+  always_ff @(posedge clk)
+    if (rst) completion_valid <= 1'b0;
+    else if (offers) begin
+      completion_valid <= 1'b1;
+      completion <= {
+        durations[chosen], 3'd0, fault_rows[chosen], 3'd0, slot_faults[chosen], 5'd0,
+        lengths[chosen], verdicts[chosen], cookies[chosen]
+      };
+    end else if (completion_taken) completion_valid <= 1'b0;
 
   // ---- The program of the packet that runs -----------------------------------------------------
   reg [12:0] rows_now;
@@ -211,7 +217,7 @@ module ebpf_lane #(
       .SLOT_BITS(SLOT_BITS), .ROW_BITS(ROW_BITS)
   ) core (
       .clk(clk), .rst(rst), .en(!stall), .cancel(cancels), .start(packet_starts || hbpf_starts),
-      .hbpf(hbpf), .slot(hbpf ? {SLOT_BITS{1'b0}} : current), .length(lengths[waiting[0]]),
+      .hbpf(hbpf), .slot(hbpf ? {SLOT_BITS{1'b0}} : current), .length(lengths[current]),
       .program_rows(rows_now), .program_upper(hbpf ? 1'b0 : packet_starts ? program_upper : upper_now),
       .limit(limit), .divide_faults(divide_faults), .idle(core_idle), .done(core_done),
       .result(core_result), .fault(core_fault), .fault_row(core_fault_row), .cycles(core_cycles),
@@ -239,7 +245,7 @@ module ebpf_lane #(
       .result(helper_result)
   );
 
-  assign idle = core_idle && !packet_starts && waiting_count == {SLOT_BITS + 1{1'b0}};
+  assign idle = core_idle && !completion_valid && !packet_starts && waiting_count == {SLOT_BITS + 1{1'b0}};
 
   // ---- Memories --------------------------------------------------------------------------------
   reg [1:0] page_of_data;
@@ -347,8 +353,8 @@ module ebpf_lane #(
   end
   wire [31:0] program_half = half ? program_out[63:32] : program_out[31:0];
   wire [7:0] data_read = slot_out[8*lane_byte+:8];
-  always_comb
-    page_out =
+  always_ff @(posedge clk)
+    page_out <=
         read_program ? {program_half[7:0], program_half[15:8], program_half[23:16],
                         program_half[31:24]}
         : read_data ? {24'd0, data_read} : register_read;
