@@ -18,21 +18,6 @@ package struct Interpreter: ~Copyable {
     var r10: UInt64 = 0
   }
 
-  /// Where a program stands.
-  private struct Path {
-    var next = 0
-    /// Taken jumps and calls that are still allowed.
-    var jumpsLeft: Int
-
-    /// To where `instruction` goes; false when that is one jump too many.
-    @inline(__always)
-    mutating func jump(_ instruction: DecodedInstruction) -> Bool {
-      jumpsLeft &-= 1
-      next = Int(instruction.offset)
-      return jumpsLeft >= 0
-    }
-  }
-
   /// Where the stacks of all nested functions lie for the program: the outermost at the top.
   package static let stackStart: UInt64 = 0x7fff_0000_0000
 
@@ -49,23 +34,43 @@ package struct Interpreter: ~Copyable {
     jumpsMax: Int
   ) -> Outcome {
     var memory = given
-    let stackBytes = stack.count
     // What another packet left there is nobody's business.
-    if program.stackBytes > 0 { stack.zero(stackBytes - program.stackBytes..<stackBytes) }
+    if program.stackBytes > 0 { stack.zero(stack.count - program.stackBytes..<stack.count) }
     memory.add(
       MemoryRegion(
-        start: Self.stackStart, count: stackBytes, host: stack.hostAddress, isWritable: true))
+        start: Self.stackStart, count: stack.count, host: stack.hostAddress, isWritable: true))
     var r = RegisterFile()
     r[1] = r1
     r[2] = r2
     r[3] = r3
     r[4] = r4
     r[5] = r5
-    r[10] = Self.stackStart + UInt64(stackBytes)
+    r[10] = Self.stackStart + UInt64(stack.count)
+    return execute(program, &r, memory, &helpers, jumpsMax: jumpsMax)
+  }
+
+  /// The same for a program that the verifier has accepted, on the host's own addresses: nothing is
+  /// checked, because everything was proved. The caller vouches for what the verifier took as given:
+  /// the memory at r1, the range of r2.
+  package mutating func runProved<Helpers: HelperTable & ~Copyable>(
+    _ program: borrowing SoftwareProgram, r1: UInt64, r2: UInt64, helpers: inout Helpers
+  ) -> Outcome {
+    var r = RegisterFile()
+    r[1] = r1
+    r[2] = r2
+    r[10] = UInt64(stack.hostAddress) + UInt64(stack.count)
+    return execute(program, &r, ProvedMemory(), &helpers, jumpsMax: 0)
+  }
+
+  private mutating func execute<Memory: InterpreterMemory, Helpers: HelperTable & ~Copyable>(
+    _ program: borrowing SoftwareProgram, _ r: inout RegisterFile, _ memory: Memory,
+    _ helpers: inout Helpers, jumpsMax: Int
+  ) -> Outcome {
     var depth = 1
-    var path = Path(jumpsLeft: jumpsMax)
+    var path = Path<Memory>(jumpsLeft: jumpsMax)
+    let code = program.code
     while true {
-      let i = program.instruction(path.next)
+      let i = unsafe code[unchecked: path.next]
       path.next &+= 1
       let d = i.destination
       let s = i.source
@@ -530,7 +535,7 @@ package struct Interpreter: ~Copyable {
       case .callHelper, .callHelperRegister:
         let helper =
           i.operation == .callHelper ? UInt32(truncatingIfNeeded: i.immediate) : r.low(d)
-        switch helpers.call(helper, r[1], r[2], r[3], r[4], r[5], memory: memory) {
+        switch helpers.call(helper, r[1], r[2], r[3], r[4], r[5], memory: memory.guest) {
         case .value(let value): r[0] = value
         case .end(let value): return .exit(value)
         case .unknown: return i.fault(.unknownHelper)
@@ -542,6 +547,42 @@ package struct Interpreter: ~Copyable {
         if !path.jump(i) { return i.fault(.tooLong) }
         depth += 1
         r[10] &-= UInt64(HBPFLimits.stackBytes)
+      case .load8AndJne:
+        guard let value = memory.load(i.address(from: r[s]), as: UInt8.self) else {
+          return i.fault(.outOfBounds)
+        }
+        r[d] = UInt64(value)
+        if UInt64(value) != i.immediate { path.next = Int(i.slot) }
+      case .load16AndJne:
+        guard let value = memory.load(i.address(from: r[s]), as: UInt16.self) else {
+          return i.fault(.outOfBounds)
+        }
+        r[d] = UInt64(value)
+        if UInt64(value) != i.immediate { path.next = Int(i.slot) }
+      case .load32AndJne:
+        guard let value = memory.load(i.address(from: r[s]), as: UInt32.self) else {
+          return i.fault(.outOfBounds)
+        }
+        r[d] = UInt64(value)
+        if UInt64(value) != i.immediate { path.next = Int(i.slot) }
+      case .load8AndJeq:
+        guard let value = memory.load(i.address(from: r[s]), as: UInt8.self) else {
+          return i.fault(.outOfBounds)
+        }
+        r[d] = UInt64(value)
+        if UInt64(value) == i.immediate { path.next = Int(i.slot) }
+      case .load16AndJeq:
+        guard let value = memory.load(i.address(from: r[s]), as: UInt16.self) else {
+          return i.fault(.outOfBounds)
+        }
+        r[d] = UInt64(value)
+        if UInt64(value) == i.immediate { path.next = Int(i.slot) }
+      case .load32AndJeq:
+        guard let value = memory.load(i.address(from: r[s]), as: UInt32.self) else {
+          return i.fault(.outOfBounds)
+        }
+        r[d] = UInt64(value)
+        if UInt64(value) == i.immediate { path.next = Int(i.slot) }
       case .exit:
         depth -= 1
         if depth == 0 { return .exit(r[0]) }
