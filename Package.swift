@@ -113,6 +113,9 @@ if embedded {
       name: "p4bench", dependencies: ["P4Pipelines", "JSONText", "DPUCore", "CLinux"],
       path: "Benchmarks/p4/p4bench", swiftSettings: swiftSettings),
     .executableTarget(
+      name: "ebpfcheck", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
+      path: "cross/ebpfcheck", swiftSettings: swiftSettings),
+    .executableTarget(
       name: "ebpfbench", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
       path: "Benchmarks/ebpf/ebpfbench", swiftSettings: swiftSettings),
     .target(
