@@ -30,8 +30,16 @@ enum Operation: UInt8 {
   case jle32I, jle32R, jset32I, jset32R, jsgt32I, jsgt32R, jsge32I, jsge32R, jslt32I, jslt32R
   case jsle32I, jsle32R
   case callHelper, callHelperRegister, callLocal, exit
-  /// A load and a jump that compares what was loaded with the immediate; only in fused programs.
+  // Pairs, only in fused programs. A load and a jump that compares what was loaded with the
+  // immediate, or with the register that the immediate names.
   case load8AndJne, load16AndJne, load32AndJne, load8AndJeq, load16AndJeq, load32AndJeq
+  case load32AndJlt, load16AndJeqR, load16AndJneR, load32AndJeqR, load32AndJneR
+  /// The offset goes to the destination, and a jump compares the source with the immediate.
+  case movAndJne, movAndJeq, movAndJlt
+  /// The destination is masked with the immediate, and a jump compares it with the offset.
+  case andAndJne, andAndJeq
+  /// The destination becomes the source and the immediate, or the register it names, together.
+  case movAndAddI, movAndAddR, movAndAndI
 }
 
 /// One instruction made ready to run: sixteen bytes.

@@ -41,29 +41,99 @@ enum Fusion {
   }
 
   private static func pair(
+    _ first: DecodedInstruction, _ second: DecodedInstruction
+  ) -> DecodedInstruction? {
+    guard
+      var pair = loadAndJump(first, second) ?? moveAndJump(first, second)
+        ?? maskAndJump(first, second)
+    else { return moveAndChange(first, second) }
+    pair.slot = UInt16(second.offset)
+    return pair
+  }
+
+  private static func loadAndJump(
     _ load: DecodedInstruction, _ jump: DecodedInstruction
   ) -> DecodedInstruction? {
-    guard load.destination == jump.destination else { return nil }
-    let isEqual: Bool
-    // What is loaded has 32 bits at most, so a comparison of 64 bits with the same number does.
-    var immediate = jump.immediate
-    switch jump.operation {
-    case .jne64I: isEqual = false
-    case .jeq64I: isEqual = true
-    case .jne32I, .jeq32I:
-      isEqual = jump.operation == .jeq32I
-      immediate &= 0xffff_ffff
-    default: return nil
-    }
     var pair = load
-    switch load.operation {
-    case .load8: pair.operation = isEqual ? .load8AndJeq : .load8AndJne
-    case .load16: pair.operation = isEqual ? .load16AndJeq : .load16AndJne
-    case .load32: pair.operation = isEqual ? .load32AndJeq : .load32AndJne
+    if jump.operation == .jeq64R || jump.operation == .jne64R {
+      guard jump.destination == load.destination || jump.source == load.destination else {
+        return nil
+      }
+      let isEqual = jump.operation == .jeq64R
+      switch load.operation {
+      case .load16: pair.operation = isEqual ? .load16AndJeqR : .load16AndJneR
+      case .load32: pair.operation = isEqual ? .load32AndJeqR : .load32AndJneR
+      default: return nil
+      }
+      let other = jump.destination == load.destination ? jump.source : jump.destination
+      pair.immediate = UInt64(other)
+      return pair
+    }
+    guard load.destination == jump.destination else { return nil }
+    pair.immediate = jump.immediate
+    // What is loaded has 32 bits at most, so a comparison of 64 bits with the same number does.
+    if jump.operation == .jne32I || jump.operation == .jeq32I { pair.immediate &= 0xffff_ffff }
+    switch (load.operation, jump.operation) {
+    case (.load8, .jne64I), (.load8, .jne32I): pair.operation = .load8AndJne
+    case (.load16, .jne64I), (.load16, .jne32I): pair.operation = .load16AndJne
+    case (.load32, .jne64I), (.load32, .jne32I): pair.operation = .load32AndJne
+    case (.load8, .jeq64I), (.load8, .jeq32I): pair.operation = .load8AndJeq
+    case (.load16, .jeq64I), (.load16, .jeq32I): pair.operation = .load16AndJeq
+    case (.load32, .jeq64I), (.load32, .jeq32I): pair.operation = .load32AndJeq
+    case (.load32, .jlt64I): pair.operation = .load32AndJlt
     default: return nil
     }
-    pair.immediate = immediate
-    pair.slot = UInt16(jump.offset)
+    return pair
+  }
+
+  /// A register gets a small number, and another one is compared.
+  private static func moveAndJump(
+    _ move: DecodedInstruction, _ jump: DecodedInstruction
+  ) -> DecodedInstruction? {
+    guard move.operation == .mov64I, jump.destination != move.destination,
+      let value = Int16(exactly: Int64(bitPattern: move.immediate))
+    else { return nil }
+    var pair = move
+    switch jump.operation {
+    case .jne64I: pair.operation = .movAndJne
+    case .jeq64I: pair.operation = .movAndJeq
+    case .jlt64I: pair.operation = .movAndJlt
+    default: return nil
+    }
+    pair.source = jump.destination
+    pair.offset = value
+    pair.immediate = jump.immediate
+    return pair
+  }
+
+  private static func maskAndJump(
+    _ mask: DecodedInstruction, _ jump: DecodedInstruction
+  ) -> DecodedInstruction? {
+    guard mask.operation == .and64I, jump.destination == mask.destination,
+      jump.operation == .jne64I || jump.operation == .jeq64I,
+      let value = Int16(exactly: Int64(bitPattern: jump.immediate))
+    else { return nil }
+    var pair = mask
+    pair.operation = jump.operation == .jne64I ? .andAndJne : .andAndJeq
+    pair.offset = value
+    return pair
+  }
+
+  /// A copy of a register that is changed at once.
+  private static func moveAndChange(
+    _ move: DecodedInstruction, _ change: DecodedInstruction
+  ) -> DecodedInstruction? {
+    guard move.operation == .mov64R, change.destination == move.destination else { return nil }
+    var pair = move
+    pair.immediate = change.immediate
+    switch change.operation {
+    case .add64I: pair.operation = .movAndAddI
+    case .and64I: pair.operation = .movAndAndI
+    case .add64R where change.source != move.destination:
+      pair.operation = .movAndAddR
+      pair.immediate = UInt64(change.source)
+    default: return nil
+    }
     return pair
   }
 }
@@ -75,5 +145,8 @@ extension Operation {
       || self == .callLocal
   }
 
-  var isFused: Bool { rawValue >= Operation.load8AndJne.rawValue }
+  /// A pair that jumps, to where `slot` says.
+  var isFused: Bool {
+    rawValue >= Operation.load8AndJne.rawValue && rawValue <= Operation.andAndJeq.rawValue
+  }
 }
