@@ -119,6 +119,9 @@ if embedded {
           })
       ]),
     .executableTarget(
+      name: "ebpfcheck", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
+      path: "cross/ebpfcheck", swiftSettings: swiftSettings),
+    .executableTarget(
       name: "ebpfbench", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
       path: "Benchmarks/ebpf/ebpfbench", swiftSettings: swiftSettings),
     .target(

@@ -33,7 +33,8 @@ private func check(_ program: ProgramObject.Program, _ object: ProgramObject, se
     }
     // Larger ones are only more of the same.
     guard MapStore.byteCount(object.maps) < 1 << 20 else { return }
-    let options = FilterMachine.Options()
+    var options = FilterMachine.Options()
+    options.checksAccesses = true
     var interpreted = try FilterMachine(program.instructions, maps: object.maps, options)
     var compiled = try FilterMachine(program.instructions, maps: object.maps, options)
     #if arch(x86_64)

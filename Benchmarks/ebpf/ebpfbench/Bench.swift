@@ -94,17 +94,12 @@ struct Bench {
   private static func interpret(
     _ program: [Instruction], _ memory: borrowing FixedArray<UInt8>
   ) throws(ProgramFault) {
-    let software = try SoftwareProgram(program.span)
+    let software = try SoftwareProgram(program.span, isProved: true)
     var interpreter = Interpreter()
     var helpers = NoHelpers()
     answer(memory) { address, length in
-      var guest = GuestMemory()
-      guest.add(
-        MemoryRegion(
-          start: UInt64(address), count: HBPFLimits.dataBytes, host: address, isWritable: true))
-      let outcome = interpreter.run(
-        software, r1: UInt64(address), r2: length, memory: guest, helpers: &helpers,
-        jumpsMax: 1_000)
+      let outcome = interpreter.runProved(
+        software, r1: UInt64(address), r2: length, helpers: &helpers)
       if case .exit(let r0) = outcome { return r0 }
       return 0
     }

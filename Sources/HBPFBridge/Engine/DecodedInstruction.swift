@@ -30,6 +30,16 @@ enum Operation: UInt8 {
   case jle32I, jle32R, jset32I, jset32R, jsgt32I, jsgt32R, jsge32I, jsge32R, jslt32I, jslt32R
   case jsle32I, jsle32R
   case callHelper, callHelperRegister, callLocal, exit
+  // Pairs, only in fused programs. A load and a jump that compares what was loaded with the
+  // immediate, or with the register that the immediate names.
+  case load8AndJne, load16AndJne, load32AndJne, load8AndJeq, load16AndJeq, load32AndJeq
+  case load32AndJlt, load16AndJeqR, load16AndJneR, load32AndJeqR, load32AndJneR
+  /// The offset goes to the destination, and a jump compares the source with the immediate.
+  case movAndJne, movAndJeq, movAndJlt
+  /// The destination is masked with the immediate, and a jump compares it with the offset.
+  case andAndJne, andAndJeq
+  /// The destination becomes the source and the immediate, or the register it names, together.
+  case movAndAddI, movAndAddR, movAndAndI
 }
 
 /// One instruction made ready to run: sixteen bytes.
@@ -37,15 +47,17 @@ struct DecodedInstruction: BitwiseCopyable, Sendable {
   var operation: Operation
   var destination: UInt8
   var source: UInt8
-  /// Slot in the original program, for reports.
+  /// Offset of a memory access, or the index of the instruction that a jump goes to: a program has
+  /// few enough.
+  var offset: Int16
+  /// Slot in the original program, for reports. Of a fused pair, which reports nothing, where its
+  /// jump goes.
   var slot: UInt16 = 0
-  /// Offset of a memory access, or the index of the instruction that a jump goes to.
-  var offset: Int32
   /// Sign-extended; of a wide load all 64 bits.
   var immediate: UInt64
 
   init(
-    _ operation: Operation, destination: UInt8 = 0, source: UInt8 = 0, offset: Int32 = 0,
+    _ operation: Operation, destination: UInt8 = 0, source: UInt8 = 0, offset: Int16 = 0,
     immediate: UInt64 = 0
   ) {
     self.operation = operation
@@ -91,7 +103,7 @@ enum Decoder {
         switch instruction.opcodeClass {
         case .jump64, .jump32:
           if !instruction.isExit && (!instruction.isCall || instruction.isLocalCall) {
-            decoded.offset = Int32(place[index + 1 + instruction.jumpDistance])
+            decoded.offset = Int16(place[index + 1 + instruction.jumpDistance])
           }
         default: break
         }
@@ -128,7 +140,7 @@ enum Decoder {
     guard let operation else { throw ProgramFault(at: index, "cannot be run in software") }
     return DecodedInstruction(
       operation, destination: instruction.destination, source: instruction.source,
-      offset: Int32(instruction.offset),
+      offset: instruction.offset,
       immediate: UInt64(bitPattern: Int64(instruction.immediate)))
   }
 

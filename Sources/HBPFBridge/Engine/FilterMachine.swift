@@ -25,6 +25,8 @@ package struct FilterMachine: ~Copyable {
     package var seed: UInt64 = 1
     /// For the hashes of maps.
     package var keys: (UInt64, UInt64) = (0, 0)
+    /// Checks every access of interpreted programs, though it was proved: for tests of the proof.
+    package var checksAccesses = false
 
     package init() {}
   }
@@ -40,6 +42,7 @@ package struct FilterMachine: ~Copyable {
   /// The program with its addresses in place, for a compiler.
   package let linked: [Instruction]
   package let writesPacket: Bool
+  private let checksAccesses: Bool
   /// Bytes of the packet memory that may not be zero.
   private var dirtyBytes = 0
 
@@ -67,7 +70,7 @@ package struct FilterMachine: ~Copyable {
     context.dataBytes = UInt64(data.count)
     context.helper = NativeContext.filterHelper()
     let linked = ProgramLinker.link(program, to: store)
-    software = try SoftwareProgram(linked.span)
+    software = try SoftwareProgram(linked.span, isProved: !options.checksAccesses)
     self.data = data
     self.stack = stack
     helpers = FilterHelpers(store, worker: options.worker, seed: options.seed)
@@ -77,6 +80,7 @@ package struct FilterMachine: ~Copyable {
     self.memory = memory
     self.linked = linked
     writesPacket = report.writesPacket
+    checksAccesses = options.checksAccesses
   }
 
   /// `code`: what `NativeProgram.compile` made of `linked` in the mode `proved`, where it can run.
@@ -137,7 +141,11 @@ package struct FilterMachine: ~Copyable {
   }
 
   private mutating func interpret(length: Int) -> Outcome {
-    interpreter.run(
+    guard checksAccesses else {
+      return interpreter.runProved(
+        software, r1: context.dataStart, r2: UInt64(length), helpers: &helpers)
+    }
+    return interpreter.run(
       software, r1: context.dataStart, r2: UInt64(length), memory: memory, helpers: &helpers,
       jumpsMax: Verifier.stepsMax)
   }

@@ -6,9 +6,11 @@ package struct SoftwareProgram: ~Copyable {
   /// Bytes of stack that it may touch, from the top.
   let stackBytes: Int
 
-  /// Refuses what RFC 9669 does not define.
-  package init(_ program: Span<Instruction>) throws(ProgramFault) {
-    let decoded = try Decoder.decode(program)
+  /// Refuses what RFC 9669 does not define. `isProved`: the verifier has accepted it, and it is only
+  /// for `Interpreter.runProved`.
+  package init(_ program: Span<Instruction>, isProved: Bool = false) throws(ProgramFault) {
+    var decoded = try Decoder.decode(program)
+    if isProved { decoded = Fusion.fuse(decoded) }
     var usesStack = false
     var callsLocally = false
     for index in program.indices {
@@ -24,8 +26,9 @@ package struct SoftwareProgram: ~Copyable {
     for index in decoded.indices { instructions[index] = decoded[index] }
   }
 
-  @inline(__always)
-  borrowing func instruction(_ index: Int) -> DecodedInstruction {
-    instructions[index]
+  /// All instructions. Every jump was seen to land among them, and the last one does not go on.
+  var code: Span<DecodedInstruction> {
+    @_lifetime(borrow self)
+    borrowing get { instructions.span }
   }
 }

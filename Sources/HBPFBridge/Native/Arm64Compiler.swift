@@ -40,7 +40,7 @@ package struct Arm64Compiler: NativeCompiler {
     code.push(19, 20)
     code.push(21, 22)
     code.push(25, 26)
-    code.move(true, Self.context, 0)
+    code.move(true, Self.context, 2)
     code.readStackPointer(Self.a)
     code.storeWord(Self.a, Self.context, Offset.entryStackPointer)
     code.loadWord(25, Self.context, Offset.stackTop)

@@ -29,7 +29,9 @@ extension NativeCompiler {
     try WellFormed.check(program.span)
     var compiler = Self(program, mode)
     compiler.run()
-    return NativeCode(bytes: compiler.bytes, isChecked: mode == .checked)
+    return NativeCode(
+      bytes: compiler.bytes, isChecked: mode == .checked,
+      canFault: mode == .checked || program.contains { $0.isCall })
   }
 
   private mutating func run() {

@@ -52,6 +52,8 @@ package struct NativeCode: Sendable {
   package var bytes: [UInt8]
   /// Whether every access checks its address and every loop its budget.
   package var isChecked: Bool
+  /// Whether a run may end with a fault, or before its end.
+  package var canFault: Bool
 }
 
 /// How a program is compiled.

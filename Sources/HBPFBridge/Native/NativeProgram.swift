@@ -12,17 +12,17 @@ package protocol CodeMemory: ~Copyable {
 /// Compiled code where it can run.
 @safe
 package struct NativeProgram: BitwiseCopyable {
-  private typealias Entry = @convention(c) (UnsafeMutableRawPointer) -> UInt64
+  private typealias Entry = @convention(c) (UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64
 
   package let address: UInt
   package let byteCount: Int
-  private let isChecked: Bool
+  private let canFault: Bool
 
   /// `code` must lie at `address`, executable, as long as the program is used.
   package init(_ code: NativeCode, at address: UInt) {
     self.address = address
     byteCount = code.bytes.count
-    isChecked = code.isChecked
+    canFault = code.canFault
   }
 
   /// Whether this build has an emitter for the machine it runs on.
@@ -39,13 +39,18 @@ package struct NativeProgram: BitwiseCopyable {
   /// Runs the code. In proved code the caller vouches for what the verifier took as given: the
   /// memory at r1, the range of r2, a stack.
   package func run(_ context: inout NativeContext) -> Outcome {
-    context.faultKind = 0
-    context.ended = 0
     // The emitters write functions of just this kind.
     let entry = unsafe unsafeBitCast(address, to: Entry.self)
-    let result = unsafe withUnsafeMutablePointer(to: &context) {
-      unsafe entry(UnsafeMutableRawPointer($0))
+    let r1 = context.arguments[0]
+    let r2 = context.arguments[1]
+    if canFault {
+      context.faultKind = 0
+      context.ended = 0
     }
+    let result = unsafe withUnsafeMutablePointer(to: &context) {
+      unsafe entry(r1, r2, UnsafeMutableRawPointer($0))
+    }
+    if !canFault { return .exit(result) }
     guard context.faultKind == 0 else {
       let kind = RuntimeFault.Kind(rawValue: UInt8(truncatingIfNeeded: context.faultKind))
       return .fault(
