@@ -25,12 +25,12 @@ for count in $counts; do
                 echo "$count O2") | sha256sum | cut -c1-20)
   model=${XDG_CACHE_HOME:-$HOME/.cache}/dpu/gateware-model-$model_key
   if [ ! -f "$model/Vcores${count}__ALL.a" ]; then
-    nice verilator --cc --prefix "Vcores$count" --top-module dpu_ebpf "-GCORES=$count" -O3 \
+    verilator --cc --prefix "Vcores$count" --top-module dpu_ebpf "-GCORES=$count" -O3 \
       --x-assign fast --x-initial fast --noassert -Wno-fatal -I"$here/rtl" "$here"/rtl/*.sv \
       --Mdir "$work/model$count" >&2
-    nice make -s -j2 -C "$work/model$count" -f "Vcores$count.mk" "Vcores${count}__ALL.a" \
+    make -s -j2 -C "$work/model$count" -f "Vcores$count.mk" "Vcores${count}__ALL.a" \
       OPT_FAST="-O2" OPT_SLOW="-O0" OPT_GLOBAL="-O2" >&2
-    nice make -s -j2 -C "$work/model$count" -f "Vcores$count.mk" verilated.o verilated_threads.o \
+    make -s -j2 -C "$work/model$count" -f "Vcores$count.mk" verilated.o verilated_threads.o \
       OPT_GLOBAL="-O2" >&2
     rm -rf "$model"
     mv "$work/model$count" "$model"
@@ -45,17 +45,17 @@ objects=
 pids=
 for source in "$here"/sim/*.cpp; do
   name=$(basename "$source" .cpp)
-  nice g++ $flags -c -o "$work/$name.o" "$source" 2>&1 | grep -v "verilated" >&2 &
+  g++ $flags -c -o "$work/$name.o" "$source" 2>&1 | grep -v "verilated" >&2 &
   pids="$pids $!"
   [ $(( $(echo $pids | wc -w) % 2 )) -eq 0 ] && wait
 done
 wait
 common="$work/device.o"
-nice g++ -o "$work/ebpf-check" "$work/main.o" "$work/vectors.o" "$work/lockstep.o" \
+g++ -o "$work/ebpf-check" "$work/main.o" "$work/vectors.o" "$work/lockstep.o" \
   $(ls "$work/stress.o" 2>/dev/null) $common $archives "$runtime/verilated.o" \
   "$runtime/verilated_threads.o" -lpthread
 if [ -f "$work/fpga.o" ]; then
-  nice g++ -o "$work/dpu-fpga-sim" "$work/fpga.o" $common $archives "$runtime/verilated.o" \
+  g++ -o "$work/dpu-fpga-sim" "$work/fpga.o" $common $archives "$runtime/verilated.o" \
     "$runtime/verilated_threads.o" -lpthread
 fi
 rm -f "$work"/*.o

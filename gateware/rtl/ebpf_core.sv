@@ -441,7 +441,8 @@ module ebpf_core #(
   (* ram_style = "distributed" *) reg [11:0] way_back[0:7];
   wire [2:0] frame = returns ? frames_left[2:0] + 3'd1 : frames_left[2:0];
   wire [1:0] kept_number = step[1:0] - 2'd1;
-  wire in_steps = ex_valid && !first_step && !dying;
+  // What a dying program keeps or restores is of no use to anybody.
+  wire in_steps = ex_valid && !first_step;
   wire keeps = in_steps && ex_call;
   assign restores = in_steps && returns;
   wire [63:0] restored = kept[{frame, kept_number}];
@@ -644,7 +645,7 @@ module ebpf_core #(
   ebpf_registers registers (
       .clk(clk), .rst(rst), .clear((starts && en) || register_clear),
       .keep(starts && !hbpf ? 10'd0 : 10'b00_0011_1110), .we(file_we),
-      .half_we(active ? 2'b00 : register_we), .write_index(file_index), .in(file_in), .a_index(id_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
+      .half_we(active ? 2'b00 : register_we), .half_index(register_index), .write_index(file_index), .in(file_in), .a_index(id_a_index), .a(file_a), .b_index(d_b_index), .b(file_b),
       .c_index(c_index), .c(file_c)
   );
   assign register_out = active ? 64'd0 : register_index == 4'd10 ? stack_top : file_c;

@@ -7,6 +7,7 @@ module ebpf_registers (
     input wire [9:0] keep,
     input wire we,
     input wire [1:0] half_we,     // from outside, while nothing else writes
+    input wire [3:0] half_index,
     input wire [3:0] write_index,
     input wire [63:0] in,         // with only one half, the other is zero
     input wire [3:0] a_index,
@@ -25,7 +26,7 @@ module ebpf_registers (
   reg [15:0] written;
 
   // The first write of one half clears the other.
-  wire first = !written[write_index];
+  wire first = !written[half_index];
   wire low = we || half_we[0] || (half_we[1] && first);
   wire high = we || half_we[1] || (half_we[0] && first);
 
