@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 
@@ -36,6 +37,16 @@ def run(command, **options):
 # MARK: Building
 
 
+def text_section(elf):
+    """The only section with code of an object file."""
+    start, size, count = struct.unpack_from("<Q", elf, 40)[0], *struct.unpack_from("<HH", elf, 58)
+    for index in range(count):
+        _, kind, flags, _, offset, length = struct.unpack_from("<IIQQQQ", elf, start + index * size)
+        if kind == 1 and flags & 4 and length:
+            return elf[offset:offset + length]
+    raise SystemExit("an object file without code")
+
+
 def build_filters():
     """Bytecode and memory images of each filter."""
     with open(os.path.join(REPOSITORY, "Tests/Vectors/ebpf/filter-vectors.json")) as file:
@@ -45,7 +56,8 @@ def build_filters():
         base = os.path.join(BUILD, name)
         run([clang, "-target", "bpf", "-O2", "-mcpu=v2", "-DLEN_IN_STATE", "-c",
              os.path.join(REPOSITORY, f"ebpf/{name}.c"), "-o", base + ".o"])
-        run(["llvm-objcopy", "-O", "binary", "--only-section=.text", base + ".o", base + ".bin"])
+        with open(base + ".o", "rb") as program, open(base + ".bin", "wb") as code:
+            code.write(text_section(program.read()))
         with open(base + ".images", "wb") as images:
             for row in rows:
                 if row["filter"] != name:

@@ -41,6 +41,11 @@ import Testing
          "ports": {"0": "uplink", "1": "host", "255": "cpu"}},
         {"name": "local", "ports": {"510": "stack", "255": "cpu"}}
       ],
+      "filters": [
+        {"port": "host", "program": "/usr/share/dpu/limit.o", "name": "xdp", "engine": "fpga",
+         "aborted": "pass", "deadDevice": "drop"}
+      ],
+      "fpga": {"path": "/run/fpga", "kind": "simulated", "timeoutMilliseconds": 7},
       "hostLink": {"socket": "/run/a.sock", "group": "mosquitto"},
       "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu"},
       "log": "debug"
@@ -71,6 +76,14 @@ import Testing
     expected.mqtt = .init(
       consume: .off, verify: .trust, verdictTTLMilliseconds: 250, maximumPacket: 1000,
       slowPackets: 10, slowBytes: 2048)
+    var filter = Configuration.Filter(port: .host, program: "/usr/share/dpu/limit.o")
+    filter.name = "xdp"
+    filter.policy.engine = .fpga
+    filter.policy.aborted = .pass
+    filter.policy.deadDevice = .drop
+    expected.filters = [filter]
+    expected.fpga = .init(path: "/run/fpga", kind: .simulated)
+    expected.fpga?.timeoutMilliseconds = 7
     expected.pipelines = [
       .init(
         name: "fw", program: "/usr/share/dpu/firewall.json",
@@ -133,6 +146,45 @@ import Testing
         + "control, log"
     ),
   ]
+
+  /// Members of a configuration that is right otherwise, and what is said about them.
+  static let wrongFilters: [(String, String)] = [
+    (#""filters": [{"program": "x"}]"#, #"$.filters[0]: has no "port""#),
+    (#""filters": [{"port": "uplink"}]"#, #"$.filters[0]: has no "program""#),
+    (#""filters": [{"port": "host", "program": "x"}]"#, "$.filters[0]: there is no host port"),
+    (
+      #""filters": [{"port": "uplink", "program": "x"}, {"port": "uplink", "program": "y"}]"#,
+      "$.filters[1]: a second filter for the port uplink"
+    ),
+    (
+      #""filters": [{"port": "uplink", "program": "x", "engine": "fpga"}]"#,
+      #"$.filters[0]: wants the FPGA, and there is no "fpga""#
+    ),
+    (
+      #""filters": [{"port": "uplink", "program": "x", "aborted": "software"}]"#,
+      "$.filters[0].aborted: must be drop or pass"
+    ),
+    (
+      #""filters": [{"port": "uplink", "program": "x", "engin": "jit"}]"#,
+      """
+      $.filters[0].engin: unknown key; known are port, program, name, engine, aborted, deadDevice
+      """
+    ),
+    (#""fpga": {"path": "/x"}"#, #"$.fpga: has no "kind""#),
+    (
+      #""fpga": {"path": "/x", "kind": "pci", "timeoutMilliseconds": 0}"#,
+      "$.fpga.timeoutMilliseconds: must lie between 1 and 60000, is 0"
+    ),
+  ]
+
+  @Test(arguments: wrongFilters) func filterIsRefused(_ member: String, _ expected: String) {
+    let said = complaint(
+      about: """
+        {"schema": 1, "ports": [{"role": "uplink", "device": "x"}],
+         "addresses": ["10.0.0.1/24"], \(member)}
+        """)
+    #expect(said?.hasSuffix(expected) == true, "said: \(said ?? "nothing")")
+  }
 
   @Test(arguments: wrongTexts) func isRefused(_ text: String, _ expected: String) {
     #expect(complaint(about: text) == expected)

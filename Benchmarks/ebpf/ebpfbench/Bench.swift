@@ -55,29 +55,25 @@ struct Bench {
     }
   }
 
-  /// Answers lines with what `turn` does to one image after the other.
-  private static func answer(
-    _ memory: borrowing FixedArray<UInt8>, _ turn: (UInt, UInt64) -> UInt64
+  /// Answers lines with what `engine` does to one image after the other.
+  private static func answer<Side: Engine & ~Copyable>(
+    _ memory: borrowing FixedArray<UInt8>, _ engine: inout Side
   ) {
-    let count = memory.count / HBPFLimits.dataBytes
-    var lengths = FixedArray<UInt64>(repeating: 0, count: count)
-    for image in 0..<count {
-      let place = image * HBPFLimits.dataBytes + HBPFLimits.dataBytes - 4
-      lengths[image] = UInt64(memory.bytes(place..<place + 4).leUInt32(at: 0))
-    }
+    let first = memory.hostAddress
+    let end = first + UInt(memory.count)
     System.write("ready\n", to: 1)
     while let line = System.readLine(), let milliseconds = line.number {
       var verdicts = InlineArray<8, UInt64>(repeating: 0)
       var packets = 0
-      var image = 0
+      var address = first
       let start = System.cpuNanoseconds
       var spent: UInt64 = 0
       while spent < UInt64(milliseconds) * 1_000_000 {
         for _ in 0..<packetsBetweenClocks {
-          let r0 = turn(
-            memory.hostAddress + UInt(image * HBPFLimits.dataBytes), lengths[image])
+          let r0 = engine.run(address)
           verdicts[Int(r0 & 7)] &+= 1
-          image = image + 1 == count ? 0 : image + 1
+          address &+= UInt(HBPFLimits.dataBytes)
+          if address == end { address = first }
         }
         packets += packetsBetweenClocks
         spent = System.cpuNanoseconds - start
@@ -94,15 +90,8 @@ struct Bench {
   private static func interpret(
     _ program: [Instruction], _ memory: borrowing FixedArray<UInt8>
   ) throws(ProgramFault) {
-    let software = try SoftwareProgram(program.span, isProved: true)
-    var interpreter = Interpreter()
-    var helpers = NoHelpers()
-    answer(memory) { address, length in
-      let outcome = interpreter.runProved(
-        software, r1: UInt64(address), r2: length, helpers: &helpers)
-      if case .exit(let r0) = outcome { return r0 }
-      return 0
-    }
+    var engine = Interpreted(program: try SoftwareProgram(program.span, isProved: true))
+    answer(memory, &engine)
   }
 
   private static func runCompiled(
@@ -114,15 +103,44 @@ struct Bench {
       unsafe clinux_code_install($0.baseAddress, UInt64($0.count), &address)
     }
     guard error == 0 else { throw ProgramFault(at: 0, "no executable memory") }
-    let native = NativeProgram(code, at: UInt(address))
     let stack = FixedArray<UInt8>(repeating: 0, count: HBPFLimits.stackBytes)
-    var context = NativeContext()
-    context.stackTop = UInt64(stack.hostAddress) + UInt64(stack.count)
-    answer(memory) { address, length in
-      context.arguments[0] = UInt64(address)
-      context.arguments[1] = length
-      if case .exit(let r0) = native.run(&context) { return r0 }
-      return 0
-    }
+    var engine = Compiled(program: NativeProgram(code, at: UInt(address)))
+    engine.context.stackTop = UInt64(stack.hostAddress) + UInt64(stack.count)
+    answer(memory, &engine)
+  }
+}
+
+/// Runs a filter on the memory at an address: one argument, as on the other side.
+private protocol Engine: ~Copyable {
+  mutating func run(_ address: UInt) -> UInt64
+}
+
+private struct Interpreted: Engine, ~Copyable {
+  let program: SoftwareProgram
+  var interpreter = Interpreter()
+  var helpers = NoHelpers()
+
+  init(program: consuming SoftwareProgram) { self.program = program }
+
+  @inline(__always)
+  mutating func run(_ address: UInt) -> UInt64 {
+    let outcome = interpreter.runProved(
+      program, r1: UInt64(address), r2: 0, helpers: &helpers)
+    if case .exit(let r0) = outcome { return r0 }
+    return 0
+  }
+}
+
+private struct Compiled: Engine, ~Copyable {
+  let program: NativeProgram
+  var context = NativeContext()
+
+  init(program: NativeProgram) { self.program = program }
+
+  @inline(__always)
+  mutating func run(_ address: UInt) -> UInt64 {
+    context.arguments[0] = UInt64(address)
+    if case .exit(let r0) = program.run(&context) { return r0 }
+    return 0
   }
 }

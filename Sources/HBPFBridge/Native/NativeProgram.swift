@@ -10,13 +10,14 @@ package protocol CodeMemory: ~Copyable {
 }
 
 /// Compiled code where it can run.
-@safe
+@safe @frozen
 package struct NativeProgram: BitwiseCopyable {
-  private typealias Entry = @convention(c) (UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64
+  @usableFromInline
+  typealias Entry = @convention(c) (UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64
 
   package let address: UInt
   package let byteCount: Int
-  private let canFault: Bool
+  @usableFromInline let canFault: Bool
 
   /// `code` must lie at `address`, executable, as long as the program is used.
   package init(_ code: NativeCode, at address: UInt) {
@@ -36,8 +37,10 @@ package struct NativeProgram: BitwiseCopyable {
     #endif
   }
 
+  // Inlinable: a filter takes a few nanoseconds, and a call is one of them.
   /// Runs the code. In proved code the caller vouches for what the verifier took as given: the
   /// memory at r1, the range of r2, a stack.
+  @inlinable
   package func run(_ context: inout NativeContext) -> Outcome {
     // The emitters write functions of just this kind.
     let entry = unsafe unsafeBitCast(address, to: Entry.self)
