@@ -9,7 +9,7 @@ build() {
   local sysroot
   sysroot=$(cross/sysroot.sh)
   DPU_EMBEDDED=1 DPU_SYSROOT=$sysroot swift build -c release --manifest-cache none \
-    --scratch-path .build-arm64 --product ebpfcheck \
+    --scratch-path .build-arm64-check --product ebpfcheck \
     --triple aarch64-none-none-elf --toolset cross/toolset-arm64.json \
     -Xswiftc -Xcc -Xswiftc "-mcpu=${DPU_CPU:-cortex-a72}" -Xswiftc -use-ld=lld \
     -Xswiftc -Xclang-linker -Xswiftc --target=aarch64-linux-gnu \
@@ -47,7 +47,7 @@ for row in file("filter-vectors"):
 END
 }
 
-binary=${1:-.build-arm64/release/ebpfcheck}
+binary=${1:-.build-arm64-check/release/ebpfcheck}
 [ $# -gt 0 ] || build
 run=()
 case $(file -b "$binary") in *aarch64*) run=(qemu-aarch64-static -cpu cortex-a72) ;; esac

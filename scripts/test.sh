@@ -46,8 +46,8 @@ format() {
 
 syntax() {
   local file
-  for file in dev .ci/run scripts/*.sh; do bash -n "$file" || return 1; done
-  /usr/bin/python3 - scripts/*.py Tests/EndToEnd/*.py <<'END'
+  for file in dev .ci/run scripts/*.sh cross/*.sh gateware/*.sh; do bash -n "$file" || return 1; done
+  /usr/bin/python3 - scripts/*.py Tests/EndToEnd/*.py gateware/*.py gateware/*/*.py <<'END'
 import ast, sys
 for path in sys.argv[1:]:
     ast.parse(open(path, encoding="utf-8").read(), path)
@@ -71,6 +71,12 @@ step format format
 step syntax syntax
 step import-graph scripts/import_graph.py
 step build-host scripts/build.sh host
+if ! $quick; then
+  step gateware gateware/test.sh
+  # The tests of the drivers run against it.
+  DPU_FPGA_SIM=$(gateware/build.sh 2>/dev/null)/dpu-fpga-sim
+  export DPU_FPGA_SIM
+fi
 step unit-tests unit_tests
 step hot-path scripts/audit.py
 step broker-link Tests/EndToEnd/link/run
@@ -79,6 +85,7 @@ if $quick; then
 else
   step build-arm64 scripts/build.sh arm64
   step smoke-arm64 cross/smoke.sh
+  step ebpf-arm64 cross/ebpf.sh
   step end-to-end scripts/endtoend.sh
 fi
 echo "$passed passed, $failed failed"
