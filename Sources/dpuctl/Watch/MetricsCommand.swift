@@ -24,20 +24,29 @@ struct Metrics: ParsableCommand {
     let server = try MetricsServer(listen)
     print("serving http://\(server.place)/metrics")
     fflush(nil)
-    var firmware: FirmwareConnection?
-    server.run {
-      // The second try is for a firmware that was started anew since the last scrape.
-      for _ in 0..<2 {
-        let isNew = firmware == nil
-        if firmware == nil { firmware = try? FirmwareConnection(place) }
-        if let connection = firmware, let snapshot = try? Snapshot(of: connection) {
-          return OpenMetrics(snapshot).text
-        }
-        firmware = nil
-        if isNew { break }
-      }
+    var source = MetricsSource(place: place)
+    while true { server.serveOne { source.text() } }
+  }
+}
+
+/// The figures of a firmware that may be started anew between two scrapes.
+struct MetricsSource {
+  let place: FirmwarePlace
+  private var firmware: FirmwareConnection?
+
+  init(place: FirmwarePlace) { self.place = place }
+
+  mutating func text() -> String {
+    // A connection that was kept may be to a firmware that has ended: then a new one is tried.
+    if let firmware, let snapshot = try? Snapshot(of: firmware) {
+      return OpenMetrics(snapshot).text
+    }
+    firmware = try? FirmwareConnection(place)
+    guard let firmware, let snapshot = try? Snapshot(of: firmware) else {
+      self.firmware = nil
       return OpenMetrics.down.text
     }
+    return OpenMetrics(snapshot).text
   }
 }
 
@@ -74,21 +83,16 @@ struct MetricsServer {
     place = "\(text[..<colon]):\(UInt16(bigEndian: address.sin_port))"
   }
 
-  /// Serves for ever.
-  func run(_ metrics: () -> String) -> Never {
-    signal(SIGPIPE, SIG_IGN)
-    while true {
-      let client = accept(descriptor, nil, nil)
-      guard client >= 0 else { continue }
-      var patience = timeval(tv_sec: 2, tv_usec: 0)
-      let size = socklen_t(MemoryLayout<timeval>.size)
-      setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
-      setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
-      if let head = Self.requestHead(client) {
-        Self.send(Self.answer(to: head, metrics), to: client)
-      }
-      close(client)
-    }
+  /// Waits for a client and answers it.
+  func serveOne(_ metrics: () -> String) {
+    let client = accept(descriptor, nil, nil)
+    guard client >= 0 else { return }
+    defer { close(client) }
+    var patience = timeval(tv_sec: 2, tv_usec: 0)
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
+    setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
+    if let head = Self.requestHead(client) { Self.send(Self.answer(to: head, metrics), to: client) }
   }
 
   /// The answer to a request with this head.
