@@ -206,6 +206,10 @@ void checkStress(const Options& options, Tally& tally) {
         break;
       }
       case 2: case 3: case 4:
+        if (held) {  // descriptors arrive in just the cycles in which the reset ends
+          handOver(true);
+          for (uint64_t wait = random.below(12); wait > 0; wait--) host.clock();
+        }
         held = 0;
         host.write(at::coreReset, 0);
         break;
