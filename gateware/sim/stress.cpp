@@ -154,11 +154,11 @@ void checkStress(const Options& options, Tally& tally) {
     }
   };
 
-  while (done < options.packets && errors < 10) {
-    // Hand over.
+  // A packet for each free slot, or for most of them.
+  auto handOver = [&](bool all) {
     bool any = false;
     for (int slot = 0; slot < slots; slot++) {
-      if (busy[size_t(slot)] || random.chance(20)) continue;
+      if (busy[size_t(slot)] || (!all && random.chance(20))) continue;
       uint32_t cookie = nextCookie++;
       uint32_t length = 24 + uint32_t(random.below(1513));
       Kind kind = random.chance(96) ? plain : random.chance(70) ? faulty : endless;
@@ -178,6 +178,10 @@ void checkStress(const Options& options, Tally& tally) {
       }
     }
     if (any) host.ring();
+  };
+
+  while (done < options.packets && errors < 10) {
+    handOver(false);
 
     // Collect.
     Completion end;
@@ -202,6 +206,10 @@ void checkStress(const Options& options, Tally& tally) {
         break;
       }
       case 2: case 3: case 4:
+        if (held) {  // descriptors arrive in just the cycles in which the reset ends
+          handOver(true);
+          for (uint64_t wait = random.below(12); wait > 0; wait--) host.clock();
+        }
         held = 0;
         host.write(at::coreReset, 0);
         break;
@@ -266,8 +274,11 @@ void checkStress(const Options& options, Tally& tally) {
       default: break;
     }
     if (!consumes && host.read(at::completionTail) == ((host.head & ~0xffffu) | ((host.read(at::completionHead) + 256) & 0xffff))) {
+      // However much ends now, none of it may be written.
       fulls++;
+      handOver(true);
       for (int wait = 0; wait < 2000; wait++) host.clock();
+      if (host.read(at::completionTail) != ((host.read(at::completionHead) + 256) & 0xffff)) bad("the full ring was written");
       while (host.poll(end)) collect(end);
       uint64_t tail = host.read(at::completionTail);
       if (((tail - host.read(at::completionHead)) & 0xffff) != 256) bad("the full ring moved on");
