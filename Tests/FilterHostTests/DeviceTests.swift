@@ -79,6 +79,27 @@ import Testing
         .contains("the FPGA cannot run this: instruction 15: fpga has no hash maps"))
   }
 
+  /// What waits for the device when the filter is taken away has nowhere to come back to.
+  @Test func unloadingDropsWhatWaits() throws {
+    let fpga = SimulatedFPGA()
+    defer { fpga.stop() }
+    let bench = try bench(fpga)
+    _ = FilterTests.load(bench, "counters.v3")
+    fpga.device.isStuck = true
+    for byte in UInt8(0)..<5 { bench.arrive([byte]) }
+    bench.turn()
+    let unloaded = bench.call("ebpf.unload")
+    #expect(unloaded == #"{"unloaded":"uplink"}"#)
+    #expect(bench.freeBuffers == 1_024)
+    fpga.device.isStuck = false
+    _ = FilterTests.load(bench, "counters.v3")
+    #expect(bench.counters() == "framesIn=5 framesToDevice=2 droppedUnloaded=5")
+    bench.arrive([3])
+    bench.turn()
+    settle(bench)
+    #expect(bench.left(1) == [[3]])
+  }
+
   /// A device that hangs: after the limit its packets go by the policy, in order, and later ones
   /// with them; a load brings it back.
   @Test(arguments: [

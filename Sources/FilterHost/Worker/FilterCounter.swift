@@ -29,6 +29,8 @@ package enum FilterCounter: Int, CounterKey {
   case droppedDeadDevice
   case passedDeadDevice
   case softwareDeadDevice
+  /// Waited for the device when its filter was taken away.
+  case droppedUnloaded
 
   package var name: StaticString {
     switch self {
@@ -50,6 +52,7 @@ package enum FilterCounter: Int, CounterKey {
     case .droppedDeadDevice: "droppedDeadDevice"
     case .passedDeadDevice: "passedDeadDevice"
     case .softwareDeadDevice: "softwareDeadDevice"
+    case .droppedUnloaded: "droppedUnloaded"
     }
   }
 }

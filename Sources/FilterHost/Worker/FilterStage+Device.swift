@@ -102,6 +102,9 @@ extension FilterStage {
   package mutating func dropHeld<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>
   ) {
-    while let frame = held.takeFirst() { ports.drop(frame) }
+    while let frame = held.takeFirst() {
+      count(.droppedUnloaded, at: devicePort)
+      ports.drop(frame)
+    }
   }
 }
