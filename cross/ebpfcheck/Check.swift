@@ -30,7 +30,7 @@ struct Check {
     #else
       let machine: StaticString = "x86-64"
     #endif
-    write("\(machine): \(runs) runs, \(failures) failed\n", to: 1)
+    write("\(machine)\n\(runs - failures) passed, \(failures) failed\n", to: 1)
     clinux_exit(failures == 0 && runs > 0 ? 0 : 1)
   }
 
