@@ -51,7 +51,7 @@ for source in "$here"/sim/*.cpp; do
 done
 wait
 common="$work/device.o"
-g++ -o "$work/ebpf-check" "$work/main.o" "$work/vectors.o" "$work/lockstep.o" \
+g++ -o "$work/ebpf-check" "$work/main.o" "$work/exec.o" "$work/vectors.o" "$work/lockstep.o" \
   $(ls "$work/stress.o" 2>/dev/null) $common $archives "$runtime/verilated.o" \
   "$runtime/verilated_threads.o" -lpthread
 if [ -f "$work/fpga.o" ]; then

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds everything that runs somewhere.
 #
-# usage: scripts/build.sh [host|arm64|all]
+# usage: scripts/build.sh [host|arm64|gateware|all]
 #
 #   host   build/host/dpu            the firmware, static, for the machine we are on
 #          build/host/libdpushim.so  preloaded into the broker
@@ -9,6 +9,8 @@
 #          build/host/mqttbench      load generator of the demo
 #   arm64  build/arm64/dpu           the firmware, static and stripped, for the DPU
 #          build/arm64/dpu.debug     the same with symbols
+#   gateware  build/host/dpu-fpga-sim  the FPGA in simulation, behind a file (docs/gateware.md)
+#             build/host/ebpf-check    its tests, and the engine rtl of dpuctl ebpf exec
 #
 # DPU_CPU chooses the processor the firmware is compiled for: corei7 or newer for host, cortex-a72
 # (BlueField-2, the default) or cortex-a78 (BlueField-3) for arm64. DPU_LTO=0 builds arm64 without
@@ -82,12 +84,22 @@ build_arm64() {
   install_file .build-arm64/dpu.stripped build/arm64/dpu
 }
 
+build_gateware() {
+  local made program
+  made=$(gateware/build.sh)
+  for program in dpu-fpga-sim ebpf-check; do
+    install_file "$made/$program" "build/host/$program"
+  done
+}
+
 case ${1:-host} in
   host) build_host ;;
   arm64) build_arm64 ;;
+  gateware) build_gateware ;;
   all)
     build_host
+    build_gateware
     build_arm64
     ;;
-  *) die "unknown target '$1': host, arm64 or all" ;;
+  *) die "unknown target '$1': host, arm64, gateware or all" ;;
 esac

@@ -73,9 +73,10 @@ step import-graph scripts/import_graph.py
 step build-host scripts/build.sh host
 if ! $quick; then
   step gateware gateware/test.sh
+  step build-gateware scripts/build.sh gateware
+  step ebpf-exec Tests/EndToEnd/ebpf_exec.py
   # The tests of the drivers run against it.
-  DPU_FPGA_SIM=$(gateware/build.sh 2>/dev/null)/dpu-fpga-sim
-  export DPU_FPGA_SIM
+  export DPU_FPGA_SIM=$repository/build/host/dpu-fpga-sim
 fi
 step unit-tests unit_tests
 step hot-path scripts/audit.py

@@ -16,6 +16,7 @@ struct EBPFExecution {
       return switch engine {
       case .interpreter: try interpret()
       case .jit: try runCompiled()
+      case .rtl: try simulate()
       }
     } catch let fault as ProgramFault {
       throw Failure.refused(fault.text.string)

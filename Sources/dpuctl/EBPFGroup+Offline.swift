@@ -3,7 +3,7 @@ import DPUCore
 import HBPFBridge
 
 extension EBPFGroup {
-  enum Engine: String, ExpressibleByArgument, CaseIterable { case interpreter, jit }
+  enum Engine: String, ExpressibleByArgument, CaseIterable { case interpreter, jit, rtl }
 
   struct Execute: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,13 +12,15 @@ extension EBPFGroup {
       discussion: """
         The program comes as hexadecimal bytes on standard input, or with --program; MEMORY is what \
         r1 points to, with its size in r2. Blanks between bytes do not matter. This is how \
-        bpf_conformance calls a plugin, and its helpers 0 to 5 are there. \
+        bpf_conformance calls a plugin, and its helpers 0 to 5 are there. The engine rtl is the \
+        gateware in simulation: the program ebpf-check, which `./dev build gateware` makes, beside \
+        dpuctl or at the path in DPU_EBPF_CHECK. \
         Exit codes: 0 r0 was printed, 1 wrong usage, 2 refused or stopped.
         """)
     @ParentCommand var root: DPUControl
     @OptionGroup var options: GlobalOptions
 
-    @Option(help: "interpreter, or jit for machine code of this processor.")
+    @Option(help: "interpreter, jit for machine code of this processor, or rtl for the gateware.")
     var engine = Engine.interpreter
     @Option(help: "The program instead of standard input.")
     var program: String?

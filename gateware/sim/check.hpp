@@ -36,3 +36,4 @@ void checkVectors(const Options&, Tally&);
 void checkLockstep(const Options&, Tally&);
 void checkStress(const Options&, Tally&);
 void measureScaling(const Options&, Tally&);
+int executeProgram(const std::string& memory);

@@ -7,13 +7,15 @@
 
 static void usage() {
   fprintf(stderr,
-          "usage: ebpf-check vectors|lockstep|stress|scaling [--root DIR] [--cores N] [--seed S]\n"
+          "usage: ebpf-check exec [MEMORY-HEX]\n"
+          "       ebpf-check vectors|lockstep|stress|scaling [--root DIR] [--cores N] [--seed S]\n"
           "                  [--instructions N] [--packets N] [--trace FILE] [--verbose]\n");
   exit(2);
 }
 
 int main(int count, char** arguments) {
   if (count < 2) usage();
+  if (!strcmp(arguments[1], "exec")) return executeProgram(count > 2 ? arguments[2] : "");
   Options options;
   for (int index = 2; index < count; index++) {
     std::string name = arguments[index];

@@ -82,7 +82,7 @@ extension NativeDriver where Window: ~Copyable, Patience: ~Copyable {
     return Completion(
       slot: index, tag: slots[index].tag,
       verdict: fault == 0 ? Verdict(r0: first >> 32) : nil, fault: fault,
-      row: Int(second >> 24 & 0xfff), byteCount: slots[index].byteCount,
+      row: Int(second >> 24 & 0x1fff), byteCount: slots[index].byteCount,
       cycles: Int(second >> 40 & 0x7f_ffff))
   }
 

@@ -1,0 +1,101 @@
+import Glibc
+import HBPFBridge
+
+/// The gateware in simulation: a program of its own, made by `./dev build gateware`.
+extension EBPFExecution {
+  /// Where that program is.
+  private static var checkPath: String {
+    if let path = getenv("DPU_EBPF_CHECK") { return String(cString: path) }
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/exe", &buffer, buffer.count)
+    let own = String(
+      decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return own[..<(own.lastIndex(of: "/") ?? own.startIndex)] + "/ebpf-check"
+  }
+
+  mutating func simulate() throws -> Outcome {
+    let path = Self.checkPath
+    guard access(path, X_OK) == 0 else {
+      throw Failure.usage(
+        "\(path): \(String(cString: strerror(errno))); ./dev build gateware makes it")
+    }
+    let code = program.flatMap { instruction -> [UInt8] in
+      let offset = UInt16(bitPattern: instruction.offset)
+      let immediate = UInt32(bitPattern: instruction.immediate)
+      return [instruction.opcode, instruction.source << 4 | instruction.destination]
+        + (0..<2).map { UInt8(truncatingIfNeeded: offset >> (8 * $0)) }
+        + (0..<4).map { UInt8(truncatingIfNeeded: immediate >> (8 * $0)) }
+    }
+    let lines = try Self.output(
+      of: [path, "exec", Hexadecimal.text(memory)], input: Hexadecimal.text(code)
+    ).split(separator: "\n")
+    let words = lines.first?.split(separator: " ").map(String.init) ?? []
+    if words.count == 2, words[0] == "r0", let value = UInt64(words[1], radix: 16) {
+      let after = lines.count > 1 ? lines[1].split(separator: " ").dropFirst().joined() : ""
+      memory = try Hexadecimal.bytes(after, of: "the memory")
+      return .exit(value)
+    }
+    guard words.count == 4, words[0] == "fault", let code = Int(words[1]) else {
+      throw Failure.refused("\(path) ended without a result; what it said stands above")
+    }
+    throw Failure.refused("instruction \(words[3]): \(Self.reason(code)) (fault \(code))")
+  }
+
+  /// As docs/ebpf-registers.md words them.
+  private static func reason(_ code: Int) -> String {
+    switch code {
+    case 1: "load or store out of bounds"
+    case 2: "instruction limit"
+    case 3: "unknown helper function"
+    case 4: "local calls nested too deep"
+    case 5: "no such instruction"
+    case 6: "no such register, or a write to r10"
+    case 7: "a field holds what this instruction does not allow"
+    case 8: "runs or jumps out of the program"
+    default: "fault of the gateware"
+    }
+  }
+
+  /// What a program prints; its complaints go where ours do.
+  private static func output(of arguments: [String], input: String) throws -> String {
+    var toChild: [Int32] = [0, 0]
+    var fromChild: [Int32] = [0, 0]
+    guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else {
+      throw Failure.unreachable("no pipe: \(String(cString: strerror(errno)))")
+    }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO)
+    posix_spawn_file_actions_adddup2(&actions, fromChild[1], STDOUT_FILENO)
+    for end in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, end) }
+    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    defer { for pointer in pointers { free(pointer) } }
+    var process: pid_t = 0
+    let error = posix_spawn(&process, arguments[0], &actions, nil, &pointers, environ)
+    close(toChild[0])
+    close(fromChild[1])
+    defer { close(fromChild[0]) }
+    guard error == 0 else {
+      close(toChild[1])
+      throw Failure.unreachable("\(arguments[0]): \(String(cString: strerror(error)))")
+    }
+    signal(SIGPIPE, SIG_IGN)
+    var rest = Array(input.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(toChild[1], $0.baseAddress!, $0.count) }
+      guard count > 0 else { break }
+      rest = rest.dropFirst(count)
+    }
+    close(toChild[1])
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(fromChild[0], &chunk, chunk.count)
+      guard count > 0 else { break }
+      text += chunk[..<count]
+    }
+    waitpid(process, nil, 0)
+    return String(decoding: text, as: UTF8.self)
+  }
+}
