@@ -5,7 +5,7 @@ import unittest
 
 from lab import eventually, needs_offload, slow
 from pipelines import Refused
-from testpmd import CORES, Counts, RoundTrip
+from testpmd import CORES, RoundTrip
 
 
 class Trips(unittest.TestCase):
@@ -55,6 +55,7 @@ class InTheFPGA(Trips):
         self.assertEqual((device["dead"], device["cores"]), (False, CORES))
         self.assertEqual(sum(core["packets"] for core in device["counters"]), counts.sent)
         self.assertEqual(sum(core["faults"] for core in device["counters"]), 0)
+        self.assertEqual(trip.end("firmware"), 0)
 
     def test_drop_dport(self):
         self.through("drop_dport")
@@ -101,7 +102,7 @@ class Dying(Trips):
     policy; a few may find no room while nobody knows yet."""
 
     def killed(self, policy):
-        trip = self.trip(dead_device=policy, timeout_milliseconds=300)
+        trip = self.trip(dead_device=policy, timeout_milliseconds=500)
         trip.wait_for_frames(300)
         trip.kill_simulator()
         trip.wait_for_frames(len(trip.frames))
@@ -122,10 +123,11 @@ class Dying(Trips):
         with self.assertRaises(Refused) as caught:
             trip.ctl("ebpf", "fpga")
         self.assertIn("does not answer", caught.exception.text)
-        return trip, counts
+        self.assertEqual(trip.end("firmware"), 0)
+        return counts
 
     def test_software_goes_on(self):
-        _, counts = self.killed("software")
+        counts = self.killed("software")
         passing = counts.must("pass")
         self.assertLessEqual(set(counts.back), set(passing))
         full = counts.filter["droppedDeviceFull"]
@@ -134,18 +136,18 @@ class Dying(Trips):
             self.assertEqual(counts.back, passing)
 
     def test_all_passes(self):
-        _, counts = self.killed("pass")
+        counts = self.killed("pass")
         self.assertGreater(len(set(counts.back) & set(counts.must("drop"))), 0)
         self.assertEqual(counts.back[-1], counts.frames[-1])
 
     def test_all_is_dropped(self):
-        _, counts = self.killed("drop")
+        counts = self.killed("drop")
         first = counts.filter["framesFromDevice"]
         answered = [one for one in counts.frames[:first] if counts.verdict(one) == "pass"]
         self.assertEqual(counts.back, answered)
 
     def test_it_comes_back(self):
-        trip = self.trip(dead_device="drop", frames=1600, timeout_milliseconds=300)
+        trip = self.trip(dead_device="drop", frames=1600, timeout_milliseconds=500)
         trip.wait_for_frames(200)
         trip.kill_simulator()
         eventually(lambda: trip.counters()["droppedDeadDevice"], 10, "the policy")
