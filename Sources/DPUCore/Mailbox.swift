@@ -58,4 +58,15 @@ package struct Mailbox<Contents: ~Copyable>: BitwiseCopyable, @unchecked Sendabl
   package func read<Result>(_ body: (borrowing Contents) -> Result) -> Result {
     unsafe body(box.pointee.contents)
   }
+  /// A question from its asking to its answer. `wait` waits until the box is no longer busy, and is
+  /// false when it gives up. Nil then, and when the worker is still at an earlier question for which
+  /// it was too late.
+  package func exchange<Result>(
+    _ prepare: (inout Contents) -> Void, waiting wait: () -> Bool,
+    then read: (borrowing Contents) -> Result
+  ) -> Result? {
+    guard !isBusy else { return nil }
+    ask(prepare)
+    return wait() ? self.read(read) : nil
+  }
 }

@@ -30,12 +30,10 @@ struct CoreHandle: Sendable {
     _ prepare: (inout CoreContents) -> Void,
     then read: (borrowing CoreContents) -> Result
   ) throws(ControlFailure) -> Result {
-    // A worker that was too late for an earlier question may still be writing its answer.
-    if !mailbox.isBusy {
-      mailbox.ask(prepare)
-      if Self.wait(while: { mailbox.isBusy }) { return mailbox.read(read) }
-    }
-    throw .timeout(core: core)
+    let result = mailbox.exchange(
+      prepare, waiting: { Self.wait(while: { mailbox.isBusy }) }, then: read)
+    guard let result else { throw .timeout(core: core) }
+    return result
   }
 
   /// Waits until `isBusy` is false; false when that takes longer than a poll loop may need.

@@ -97,13 +97,12 @@ package final class PipelineService<Workers: PipelineWorkers> {
     _ worker: Int, _ prepare: (inout PipelineExchange) -> Void,
     then read: (borrowing PipelineExchange) -> Result
   ) throws(RPCError) -> Result {
-    let mailbox = workers.mailbox(worker)
-    // A worker that was too late for an earlier question may still be at it.
-    if !mailbox.isBusy {
-      mailbox.ask(prepare)
-      if workers.await(worker) { return mailbox.read(read) }
+    let result = workers.mailbox(worker).exchange(
+      prepare, waiting: { workers.await(worker) }, then: read)
+    guard let result else {
+      throw RPCError(.noAnswer, "core \(workers.core(worker)) did not answer in time")
     }
-    throw RPCError(.noAnswer, "core \(workers.core(worker)) did not answer in time")
+    return result
   }
 
   /// Lets a worker apply batches, one after the other, between two turns.
