@@ -1,4 +1,5 @@
 import ArgumentParser
+import DPUCore
 import Glibc
 
 struct PktgenGroup: ParsableCommand {

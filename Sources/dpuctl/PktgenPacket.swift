@@ -1,3 +1,5 @@
+import DPUCore
+
 /// Packets of the protocol that p4/pktgen.p4 speaks, and the hashes that its data packets carry.
 enum PktgenPacket {
   static let etherType: UInt16 = 0x88b5

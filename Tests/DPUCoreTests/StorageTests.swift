@@ -3,6 +3,15 @@ import Testing
 @testable import DPUCore
 
 @Suite struct StorageTests {
+  @Test func theCheckValueOfCRC32() {
+    // That of the catalogue of CRC algorithms, over the digits 1 to 9.
+    #expect(CRC32.of("123456789".utf8) == 0xcbf4_3926)
+    var rows = CRC32()
+    rows.add(0x3837_3635_3433_3231 as UInt64)
+    rows.add(UInt8(ascii: "9"))
+    #expect(rows.value == 0xcbf4_3926)
+  }
+
   @Test(arguments: [0, 1, 2, 3, 64, 1_000]) func anArrayIsFilledToItsEnds(count: Int) {
     var array = FixedArray<UInt16>(repeating: 7, count: count + 2)
     array.fill(1..<1 + count, with: 9)

@@ -79,21 +79,3 @@ package struct NativeCapabilities: Equatable, BitwiseCopyable, Sendable {
     return target
   }
 }
-
-/// CRC-32 as zlib computes it.
-struct CRC32 {
-  private var state: UInt32 = .max
-
-  mutating func add(_ byte: UInt8) {
-    state ^= UInt32(byte)
-    for _ in 0..<8 { state = state >> 1 ^ (state & 1 == 0 ? 0 : 0xedb8_8320) }
-  }
-
-  mutating func add(_ row: UInt64) {
-    for shift in stride(from: UInt64(0), to: 64, by: 8) {
-      add(UInt8(truncatingIfNeeded: row >> shift))
-    }
-  }
-
-  var value: UInt32 { ~state }
-}
