@@ -89,11 +89,15 @@ var targets: [Target] = [
   engine("PollLoop", ["Frames", "DPUCore"]),
   engine("JSONText", ["CJansson", "DPUCore"]),
   engine("HBPFBridge", ["DPUCore"]),
+  engine("HostPages", ["CLinux", "HBPFBridge"]),
   engine("P4Pipelines", ["PacketWire", "JSONText", "DPUCore"]),
   engine("ControlPlane", ["CLinux", "JSONText", "DPUCore"]),
   engine(
     "FilterHost",
-    ["HBPFBridge", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore", "CLinux"]),
+    [
+      "HBPFBridge", "HostPages", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore",
+      "CLinux",
+    ]),
   engine(
     "PipelineHost", ["P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
 ]
@@ -119,10 +123,10 @@ if embedded {
           })
       ]),
     .executableTarget(
-      name: "ebpfcheck", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
+      name: "ebpfcheck", dependencies: ["HBPFBridge", "HostPages", "DPUCore", "CLinux"],
       path: "cross/ebpfcheck", swiftSettings: swiftSettings),
     .executableTarget(
-      name: "ebpfbench", dependencies: ["HBPFBridge", "DPUCore", "CLinux"],
+      name: "ebpfbench", dependencies: ["HBPFBridge", "HostPages", "DPUCore", "CLinux"],
       path: "Benchmarks/ebpf/ebpfbench", swiftSettings: swiftSettings),
     .target(
       name: "BrokerShim", dependencies: ["HostLink", "DPUCore", "CLinux"],
@@ -140,7 +144,7 @@ if embedded {
       name: "dpuctl",
       dependencies: [
         .product(name: "ArgumentParser", package: "swift-argument-parser"), "P4Pipelines",
-        "HBPFBridge", "JSONText", "DPUCore",
+        "HBPFBridge", "HostPages", "JSONText", "DPUCore",
       ],
       swiftSettings: hostSwiftSettings),
     .systemLibrary(name: "CEpoll", path: "Benchmarks/CEpoll"),
@@ -164,7 +168,7 @@ if embedded {
     .target(
       name: "ModelFPGA", dependencies: ["HBPFBridge", "DPUCore"], path: "Tests/Support/ModelFPGA",
       swiftSettings: hostSwiftSettings),
-    tests("HBPFBridge", ["DPUCore", "dpuctl", "ModelFPGA"]),
+    tests("HBPFBridge", ["HostPages", "DPUCore", "dpuctl", "ModelFPGA"]),
     tests("P4Pipelines", ["JSONText", "DPUCore"]),
     tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
     tests(

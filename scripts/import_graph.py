@@ -30,10 +30,11 @@ ALLOWED = {
     "DPDKPort": ["CDPDK", "Frames", "DPUCore"],
     "ControlPlane": ["CLinux", "JSONText", "DPUCore"],
     "PipelineHost": ["P4Pipelines", "ControlPlane", "PollLoop"],
-    "FilterHost": ["HBPFBridge", "ControlPlane", "PollLoop", "CLinux"],
+    "HostPages": ["HBPFBridge", "CLinux"],
+    "FilterHost": ["HostPages", "ControlPlane", "PollLoop", "CLinux"],
     "BrokerShim": ["HostLink", "CLinux"],
     "P4Compiler": [],
-    "dpuctl": ["P4Compiler", "P4Pipelines", "HBPFBridge"],
+    "dpuctl": ["P4Compiler", "P4Pipelines", "HostPages"],
     "DPUMain": [
         "DPDKPort", "ControlPlane", "MQTTOffload", "HBPFBridge", "PipelineHost", "FilterHost",
         "CLinux"],

@@ -1,82 +1,29 @@
 import DPUCore
 import Glibc
 import HBPFBridge
+import HostPages
 import Testing
-
-/// Pages from the kernel: writable first, executable afterwards.
-struct TestCodeMemory: CodeMemory, ~Copyable {
-  mutating func install(_ code: Span<UInt8>) -> UInt? {
-    let size = (max(1, code.count) + 4095) & ~4095
-    guard let pages = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-      pages != MAP_FAILED
-    else { return nil }
-    for index in code.indices {
-      pages.storeBytes(of: code[index], toByteOffset: index, as: UInt8.self)
-    }
-    guard mprotect(pages, size, PROT_READ | PROT_EXEC) == 0 else { return nil }
-    return UInt(bitPattern: pages)
-  }
-
-  mutating func remove(_ address: UInt, byteCount: Int) {
-    munmap(UnsafeMutableRawPointer(bitPattern: address), (max(1, byteCount) + 4095) & ~4095)
-  }
-}
 
 @Suite struct NativeTests {
   /// What compiled code makes of `program` with `memory`.
   private func run(
     _ program: [Instruction], _ mode: NativeMode, memory: inout [UInt8], length: UInt64,
-    helper: UInt64 = 0, budget: Int64 = 100_000
+    helper: UInt64 = 0, budget: Int = 100_000
   ) throws -> Outcome {
     let code = try NativeProgram.compile(program, mode)
-    var pages = TestCodeMemory()
+    var pages = CodePages()
     let address = pages.install(code.bytes.span)!
     defer { pages.remove(address, byteCount: code.bytes.count) }
-    let native = NativeProgram(code, at: address)
-    var stack = [UInt8](repeating: 0, count: HBPFLimits.stackBytes * HBPFLimits.callDepth)
-    let stackCount = stack.count
-    let count = memory.count
-    return memory.withUnsafeMutableBytes { bytes in
-      stack.withUnsafeMutableBytes { stackBytes in
-        var context = NativeContext()
-        let start = count > 0 ? UInt64(UInt(bitPattern: bytes.baseAddress!)) : 0
-        context.arguments[0] = start
-        context.arguments[1] = length
-        context.dataStart = start
-        context.dataBytes = UInt64(count)
-        context.stackStart = UInt64(UInt(bitPattern: stackBytes.baseAddress!))
-        context.stackBytes = UInt64(stackCount)
-        context.stackTop = context.stackStart + UInt64(stackCount)
-        context.budget = budget
-        context.callsLeft = Int64(HBPFLimits.callDepth - 1)
-        context.helper = helper
-        return native.run(&context)
-      }
-    }
+    return NativeProgram(code, at: address).runOnce(
+      over: &memory, length: length, helper: helper, jumpsMax: budget)
   }
 
   @Test(arguments: Vectors.conformance.filter { $0.kind == "run" })
   func conforms(_ row: Vectors.Row) throws {
     var memory = Vectors.bytes(row.mem)
-    let helper:
-      @convention(c) (
-        UnsafeMutableRawPointer, UInt32, UInt64, UInt64, UInt64, UInt64, UInt64
-      ) -> UInt64 = { context, number, r1, r2, r3, r4, r5 in
-        let context = context.assumingMemoryBound(to: NativeContext.self)
-        var helpers = ConformanceHelpers()
-        switch helpers.call(number, r1, r2, r3, r4, r5, memory: GuestMemory()) {
-        case .value(let value): return value
-        case .end(let value):
-          context.pointee.ended = 1
-          return value
-        case .unknown:
-          context.pointee.faultKind = UInt64(RuntimeFault.Kind.unknownHelper.rawValue)
-          return 0
-        }
-      }
     let outcome = try run(
       Vectors.program(row.prog), .checked, memory: &memory, length: UInt64(memory.count),
-      helper: UInt64(UInt(bitPattern: unsafeBitCast(helper, to: Int.self))))
+      helper: NativeContext.conformanceHelper())
     let expected = try #require(UInt64(row.r0!.dropFirst(2), radix: 16))
     #expect(outcome == .exit(expected))
     if let after = row.mem_after { #expect(memory == Vectors.bytes(after)) }
@@ -116,7 +63,7 @@ struct TestCodeMemory: CodeMemory, ~Copyable {
       }
       var second = packet
       let code = try NativeProgram.compile(program, .checked)
-      var pages = TestCodeMemory()
+      var pages = CodePages()
       let place = pages.install(code.bytes.span)!
       let native = NativeProgram(code, at: place)
       let got: Outcome = second.withUnsafeMutableBytes { bytes in

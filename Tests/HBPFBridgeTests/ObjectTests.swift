@@ -1,6 +1,7 @@
 import DPUCore
 import Foundation
 import HBPFBridge
+import HostPages
 import Testing
 
 /// Object files of `Tests/Vectors/ebpf/objects`, as clang wrote them for each version.
@@ -26,7 +27,7 @@ import Testing
       var second = try FilterMachine(found, maps: object.maps, FilterMachine.Options())
       let code = try NativeProgram.compile(second.linked, .proved)
       // Left to the process; the tests are few.
-      var pages = TestCodeMemory()
+      var pages = CodePages()
       second.use(NativeProgram(code, at: pages.install(code.bytes.span)!))
       interpreted = first
       compiled = second

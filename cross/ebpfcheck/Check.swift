@@ -1,6 +1,7 @@
 import CLinux
 import DPUCore
 import HBPFBridge
+import HostPages
 
 /// Runs programs through both engines of this processor and compares: the check of an emitter on a
 /// machine that has no tests. Each line of standard input is one run, hexadecimal, `-` for nothing:
@@ -103,54 +104,14 @@ struct Check {
     _ program: [Instruction], _ memory: inout [UInt8], _ length: UInt64, _ isProved: Bool
   ) throws(ProgramFault) -> Outcome {
     let code = try NativeProgram.compile(program, isProved ? .proved : .checked)
-    var address: UInt64 = 0
-    let error = unsafe code.bytes.withUnsafeBytes {
-      unsafe clinux_code_install($0.baseAddress, UInt64($0.count), &address)
+    var pages = CodePages()
+    guard let address = pages.install(code.bytes.span) else {
+      throw ProgramFault(at: 0, "no executable memory")
     }
-    guard error == 0 else { throw ProgramFault(at: 0, "no executable memory") }
-    let native = NativeProgram(code, at: UInt(address))
-    let stack = FixedArray<UInt8>(
-      repeating: 0, count: HBPFLimits.stackBytes * HBPFLimits.callDepth)
-    let count = memory.count
-    let outcome: Outcome = unsafe memory.withUnsafeMutableBytes { bytes in
-      var context = NativeContext()
-      let start = count > 0 ? UInt64(UInt(bitPattern: bytes.baseAddress!)) : 0
-      context.arguments[0] = start
-      context.arguments[1] = length
-      context.dataStart = start
-      context.dataBytes = UInt64(count)
-      context.stackStart = UInt64(stack.hostAddress)
-      context.stackBytes = UInt64(stack.count)
-      context.stackTop = context.stackStart + context.stackBytes
-      context.budget = Int64(jumpsMax)
-      context.callsLeft = Int64(HBPFLimits.callDepth - 1)
-      context.helper = helper()
-      return native.run(&context)
-    }
-    clinux_code_remove(address, UInt64(code.bytes.count))
+    let outcome = NativeProgram(code, at: address).runOnce(
+      over: &memory, length: length, helper: NativeContext.conformanceHelper(), jumpsMax: jumpsMax)
+    pages.remove(address, byteCount: code.bytes.count)
     return outcome
-  }
-
-  private static func helper() -> UInt64 {
-    let function:
-      @convention(c) (
-        UnsafeMutableRawPointer, UInt32, UInt64, UInt64, UInt64, UInt64, UInt64
-      ) -> UInt64 = { context, number, r1, r2, r3, r4, r5 in
-        let context = unsafe context.assumingMemoryBound(to: NativeContext.self)
-        var memory = GuestMemory()
-        memory.add(MemoryRegion(start: 0, count: .max, host: 0, isWritable: true))
-        var helpers = ConformanceHelpers()
-        switch helpers.call(number, r1, r2, r3, r4, r5, memory: memory) {
-        case .value(let value): return value
-        case .end(let value):
-          unsafe context.pointee.ended = 1
-          return value
-        case .unknown:
-          unsafe context.pointee.faultKind = UInt64(RuntimeFault.Kind.unknownHelper.rawValue)
-          return 0
-        }
-      }
-    return UInt64(UInt(bitPattern: unsafe unsafeBitCast(function, to: Int.self)))
   }
 
   private static func write(_ text: Text, to descriptor: Int32) {

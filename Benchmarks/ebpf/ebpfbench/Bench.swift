@@ -1,6 +1,7 @@
 import CLinux
 import DPUCore
 import HBPFBridge
+import HostPages
 
 /// One filter over memory images, run on command: the counterpart of dpdk/rtebpf.c, which takes the
 /// same lines and answers in the same way.
@@ -98,13 +99,12 @@ struct Bench {
     _ program: [Instruction], _ memory: borrowing FixedArray<UInt8>
   ) throws(ProgramFault) {
     let code = try NativeProgram.compile(program, .proved)
-    var address: UInt64 = 0
-    let error = unsafe code.bytes.withUnsafeBytes {
-      unsafe clinux_code_install($0.baseAddress, UInt64($0.count), &address)
+    var pages = CodePages()
+    guard let address = pages.install(code.bytes.span) else {
+      throw ProgramFault(at: 0, "no executable memory")
     }
-    guard error == 0 else { throw ProgramFault(at: 0, "no executable memory") }
     let stack = FixedArray<UInt8>(repeating: 0, count: HBPFLimits.stackBytes)
-    var engine = Compiled(program: NativeProgram(code, at: UInt(address)))
+    var engine = Compiled(program: NativeProgram(code, at: address))
     engine.context.stackTop = UInt64(stack.hostAddress) + UInt64(stack.count)
     answer(memory, &engine)
   }

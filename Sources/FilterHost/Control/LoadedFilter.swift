@@ -1,6 +1,7 @@
 import ControlPlane
 import DPUCore
 import HBPFBridge
+import HostPages
 
 /// A filter that was read, verified and compiled, and its copies on the workers.
 final class LoadedFilter {
