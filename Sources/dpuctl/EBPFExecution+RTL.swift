@@ -26,7 +26,7 @@ extension EBPFExecution {
         + (0..<2).map { UInt8(truncatingIfNeeded: offset >> (8 * $0)) }
         + (0..<4).map { UInt8(truncatingIfNeeded: immediate >> (8 * $0)) }
     }
-    let lines = try Self.output(
+    let lines = try ChildProcess.output(
       of: [path, "exec", Hexadecimal.text(memory)], input: Hexadecimal.text(code)
     ).split(separator: "\n")
     let words = lines.first?.split(separator: " ").map(String.init) ?? []
@@ -54,48 +54,5 @@ extension EBPFExecution {
     case 8: "runs or jumps out of the program"
     default: "fault of the gateware"
     }
-  }
-
-  /// What a program prints; its complaints go where ours do.
-  private static func output(of arguments: [String], input: String) throws -> String {
-    var toChild: [Int32] = [0, 0]
-    var fromChild: [Int32] = [0, 0]
-    guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else {
-      throw Failure.unreachable("no pipe: \(String(cString: strerror(errno)))")
-    }
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO)
-    posix_spawn_file_actions_adddup2(&actions, fromChild[1], STDOUT_FILENO)
-    for end in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, end) }
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-    defer { for pointer in pointers { free(pointer) } }
-    var process: pid_t = 0
-    let error = posix_spawn(&process, arguments[0], &actions, nil, &pointers, environ)
-    close(toChild[0])
-    close(fromChild[1])
-    defer { close(fromChild[0]) }
-    guard error == 0 else {
-      close(toChild[1])
-      throw Failure.unreachable("\(arguments[0]): \(String(cString: strerror(error)))")
-    }
-    signal(SIGPIPE, SIG_IGN)
-    var rest = Array(input.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(toChild[1], $0.baseAddress!, $0.count) }
-      guard count > 0 else { break }
-      rest = rest.dropFirst(count)
-    }
-    close(toChild[1])
-    var text: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = read(fromChild[0], &chunk, chunk.count)
-      guard count > 0 else { break }
-      text += chunk[..<count]
-    }
-    waitpid(process, nil, 0)
-    return String(decoding: text, as: UTF8.self)
   }
 }

@@ -99,7 +99,7 @@ final class FirmwareConnection {
       .init(key: "method", value: .string(method)),
       .init(key: "params", value: parameters),
     ])
-    let wasSent = send(request.text + "\n")
+    let wasSent = ByteStream.send(request.text + "\n", to: descriptor)
     // A refused connection is closed, but what was said before is still to be read.
     guard let line = receiveLine() else {
       let reason = errno == EAGAIN ? "no answer within 10 seconds" : "closed without an answer"
@@ -120,19 +120,6 @@ final class FirmwareConnection {
     var text = "\(method): \(error["message"].cell) (\(error["code"].cell))"
     if case .string(let path) = error["data"]["path"] { text += " at \(path)" }
     return text
-  }
-
-  private func send(_ text: String) -> Bool {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes {
-        Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      bytes = bytes.dropFirst(count)
-    }
-    return true
   }
 
   /// Nil when the connection ended or the answer takes too long.

@@ -12,14 +12,8 @@ enum InputFile {
     let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY)
     guard descriptor >= 0 else { throw failure(path) }
     defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = read(descriptor, &chunk, chunk.count)
-      guard count >= 0 else { throw failure(path) }
-      if count == 0 { return bytes }
-      bytes += chunk[..<count]
-    }
+    guard let bytes = ByteStream.rest(of: descriptor) else { throw failure(path) }
+    return bytes
   }
 
   private static func failure(_ path: String) -> Failure {

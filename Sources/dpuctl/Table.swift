@@ -22,12 +22,10 @@ struct Table {
 
   /// Names that clients choose must not steer the terminal: control characters stand as `\u{1b}`.
   private static func printable(_ cell: String) -> String {
-    guard cell.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-      return cell
-    }
+    guard cell.unicodeScalars.contains(where: { $0.isControl }) else { return cell }
     var text = ""
     for scalar in cell.unicodeScalars {
-      if scalar.properties.generalCategory == .control {
+      if scalar.isControl {
         text += "\\u{\(String(scalar.value, radix: 16))}"
       } else {
         text.unicodeScalars.append(scalar)
@@ -51,6 +49,11 @@ struct Table {
       return line
     }.joined(separator: "\n")
   }
+}
+
+extension Unicode.Scalar {
+  /// Whether it could steer a terminal.
+  var isControl: Bool { properties.generalCategory == .control }
 }
 
 /// Figures as people read them.
@@ -106,8 +109,8 @@ enum Units {
       ? "\(oneDecimal(Double(megabits) / 1_000)) Gbit/s" : "\(megabits) Mbit/s"
   }
 
-  private static func oneDecimal(_ value: Double) -> String {
+  static func oneDecimal(_ value: Double) -> String {
     let tenths = Int((value * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
+    return "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
   }
 }

@@ -23,25 +23,10 @@ final class Tunnel {
     }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     path = folder + "/control.sock"
-    let arguments = [
+    process = try ChildProcess.start([
       "ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=5", "-L",
       "\(path):\(socket)", host,
-    ]
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-    defer { for pointer in pointers { free(pointer) } }
-    // Whatever blocks signals in this process must not keep ssh from ending.
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    var none = sigset_t()
-    sigemptyset(&none)
-    posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-    let error = posix_spawnp(&process, "ssh", nil, &attributes, &pointers, environ)
-    guard error == 0 else {
-      process = 0
-      throw Failure.unreachable("ssh: \(String(cString: strerror(error)))")
-    }
+    ])
     try waitForSocket(host)
   }
 

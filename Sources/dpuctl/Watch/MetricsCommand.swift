@@ -92,7 +92,9 @@ struct MetricsServer {
     let size = socklen_t(MemoryLayout<timeval>.size)
     setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
     setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
-    if let head = Self.requestHead(client) { Self.send(Self.answer(to: head, metrics), to: client) }
+    if let head = Self.requestHead(client) {
+      ByteStream.send(Self.answer(to: head, metrics), to: client)
+    }
   }
 
   /// The answer to a request with this head.
@@ -109,7 +111,7 @@ struct MetricsServer {
     }
     let whole = response(
       "200 OK", "application/openmetrics-text; version=1.0.0; charset=utf-8", metrics())
-    guard words[0] == "HEAD", let end = whole.range(of: "\r\n\r\n") else { return whole }
+    guard words[0] == "HEAD", let end = whole.firstRange(of: "\r\n\r\n") else { return whole }
     return String(whole[..<end.upperBound])
   }
 
@@ -129,30 +131,7 @@ struct MetricsServer {
       guard count > 0 else { return nil }
       bytes += buffer[..<count]
       let text = String(decoding: bytes, as: UTF8.self)
-      if text.range(of: "\r\n\r\n") != nil { return text }
-    }
-    return nil
-  }
-
-  private static func send(_ text: String, to client: Int32) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes {
-        Glibc.send(client, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      guard count > 0 else { return }
-      bytes = bytes.dropFirst(count)
-    }
-  }
-}
-
-extension StringProtocol {
-  /// Where `text` stands first.
-  func range(of text: String) -> Range<Index>? {
-    var start = startIndex
-    while start < endIndex {
-      if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
-      start = index(after: start)
+      if text.contains("\r\n\r\n") { return text }
     }
     return nil
   }

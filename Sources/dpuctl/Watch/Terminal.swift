@@ -16,11 +16,11 @@ final class Terminal {
     // A new size or a signal to stop ends the wait for a key.
     signal(SIGWINCH) { _ in }
     for stop in [SIGINT, SIGTERM, SIGHUP] { signal(stop) { _ in stopRequested = 1 } }
-    Self.write("\u{1b}[?1049h\u{1b}[?25l")
+    ByteStream.write("\u{1b}[?1049h\u{1b}[?25l", to: STDOUT_FILENO)
   }
 
   func restore() {
-    Self.write("\u{1b}[?25h\u{1b}[?1049l")
+    ByteStream.write("\u{1b}[?25h\u{1b}[?1049l", to: STDOUT_FILENO)
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved)
   }
 
@@ -40,7 +40,7 @@ final class Terminal {
       if index > 0 { text += "\r\n" }
       text += String(line.prefix(columns)) + "\u{1b}[K"
     }
-    write(text + "\u{1b}[J")
+    ByteStream.write(text + "\u{1b}[J", to: STDOUT_FILENO)
   }
 
   /// Waits for a key, at most `seconds`; nil when none came or the size of the terminal changed.
@@ -67,16 +67,6 @@ final class Terminal {
   }
 
   static var isStopping: Bool { stopRequested != 0 }
-
-  private static func write(_ text: String) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress!, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return }
-      bytes = bytes.dropFirst(count)
-    }
-  }
 }
 
 /// Set by a signal handler.

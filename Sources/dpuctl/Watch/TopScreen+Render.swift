@@ -56,7 +56,7 @@ struct TopScreen {
       let bar =
         String(repeating: "|", count: filled) + String(repeating: " ", count: width - filled)
       let name = Self.padded("core \(core["core"].cell)", 8)
-      let percent = Self.padded(Self.tenths(share * 100) + " %", 8, .right)
+      let percent = Self.padded(Units.oneDecimal(share * 100) + " %", 8, .right)
       let spark = Self.sparkline(
         model.history("core \(core["core"].cell)"), width: columns - width - 22, most: 100)
       return "\(name)[\(bar)]\(percent)  \(spark)"
@@ -127,7 +127,7 @@ struct TopScreen {
       case .drops: model.drops.filter { $0.values[1] > 0 }
       }
     let wanted = view.filter.lowercased()
-    let rows = wanted.isEmpty ? all : all.filter { $0.name.lowercased().range(of: wanted) != nil }
+    let rows = wanted.isEmpty ? all : all.filter { $0.name.lowercased().contains(wanted) }
     let column = view.sort
     let sorted = rows.sorted { first, second in
       guard column > 0, column <= first.values.count else { return first.name < second.name }
@@ -166,7 +166,7 @@ struct TopScreen {
   private static func padded(_ text: String, _ width: Int, _ side: Side = .left) -> String {
     // Names that clients choose must not steer the terminal.
     let clean = String(
-      text.map { $0.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } ? "?" : $0 })
+      text.map { $0.unicodeScalars.contains { $0.isControl } ? "?" : $0 })
     guard clean.count <= width else { return String(clean.prefix(max(0, width - 1))) + "~" }
     let space = String(repeating: " ", count: width - clean.count)
     return side == .left ? clean + space : space + clean
@@ -183,7 +183,7 @@ struct TopScreen {
   /// `0`, `12`, `4.5 k`, `1.2 M`.
   static func scaled(_ value: Double) -> String {
     let size = abs(value)
-    if size < 1 { return size < 0.05 ? "0" : tenths(value) }
+    if size < 1 { return size < 0.05 ? "0" : Units.oneDecimal(value) }
     if size < 1_000 { return String(Int(value.rounded())) }
     var scaled = value
     var unit = ""
@@ -191,12 +191,7 @@ struct TopScreen {
       scaled /= 1_000
       unit = next
     }
-    return "\(tenths(scaled)) \(unit)"
-  }
-
-  private static func tenths(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
+    return "\(Units.oneDecimal(scaled)) \(unit)"
   }
 
   /// Eight heights of blocks, the newest at the right; `most` is the height of the highest, or
