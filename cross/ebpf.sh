@@ -4,19 +4,14 @@
 # usage: cross/ebpf.sh [BINARY]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/common.sh
 
 build() {
-  local sysroot
+  local sysroot target
   sysroot=$(cross/sysroot.sh)
+  mapfile -t target < <(arm64_arguments "$sysroot")
   DPU_EMBEDDED=1 DPU_SYSROOT=$sysroot swift build -c release --manifest-cache none \
-    --scratch-path .build-arm64-check --product ebpfcheck \
-    --triple aarch64-none-none-elf --toolset cross/toolset-arm64.json \
-    -Xswiftc -Xcc -Xswiftc "-mcpu=${DPU_CPU:-cortex-a72}" -Xswiftc -use-ld=lld \
-    -Xswiftc -Xclang-linker -Xswiftc --target=aarch64-linux-gnu \
-    -Xswiftc -Xclang-linker -Xswiftc --sysroot="$sysroot" \
-    -Xswiftc -Xclang-linker -Xswiftc --gcc-toolchain=/usr \
-    -Xswiftc -Xclang-linker -Xswiftc -static \
-    -Xlinker "-L$sysroot/usr/lib/aarch64-linux-gnu" -Xlinker "-L$sysroot/lib/aarch64-linux-gnu" >&2
+    --scratch-path .build-arm64-check --product ebpfcheck "${target[@]}" >&2
 }
 
 rows() {

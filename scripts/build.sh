@@ -63,22 +63,15 @@ build_host() {
 }
 
 build_arm64() {
-  local sysroot link
+  local sysroot link target
   sysroot=$(cross/sysroot.sh)
   mapfile -t link < <(dpdk_link_arguments)
   if [ "${DPU_LTO:-1}" = 1 ]; then
     link+=(--experimental-lto-mode full -Xcc -flto -Xswiftc -Xclang-linker -Xswiftc -flto)
   fi
+  mapfile -t target < <(arm64_arguments "$sysroot")
   DPU_EMBEDDED=1 DPU_SYSROOT=$sysroot swift_build .build-arm64 --product DPUMain \
-    --triple aarch64-none-none-elf --toolset cross/toolset-arm64.json \
-    -Xswiftc -Xcc -Xswiftc "-mcpu=${DPU_CPU:-cortex-a72}" \
-    -Xswiftc -use-ld=lld \
-    -Xswiftc -Xclang-linker -Xswiftc --target=aarch64-linux-gnu \
-    -Xswiftc -Xclang-linker -Xswiftc --sysroot="$sysroot" \
-    -Xswiftc -Xclang-linker -Xswiftc --gcc-toolchain=/usr \
-    -Xswiftc -Xclang-linker -Xswiftc -static \
-    -Xlinker "-L$sysroot/usr/lib/aarch64-linux-gnu" -Xlinker "-L$sysroot/lib/aarch64-linux-gnu" \
-    "${link[@]}"
+    "${target[@]}" "${link[@]}"
   install_file .build-arm64/release/DPUMain build/arm64/dpu.debug
   aarch64-linux-gnu-strip -o .build-arm64/dpu.stripped build/arm64/dpu.debug
   install_file .build-arm64/dpu.stripped build/arm64/dpu

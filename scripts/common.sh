@@ -20,3 +20,15 @@ prepare() {
     die "the build failed; see $log"
   fi
 }
+
+# arm64_arguments SYSROOT: what `swift build` needs to build for the DPU, one a line.
+arm64_arguments() {
+  printf '%s\n' --triple aarch64-none-none-elf --toolset cross/toolset-arm64.json \
+    -Xswiftc -Xcc -Xswiftc "-mcpu=${DPU_CPU:-cortex-a72}" \
+    -Xswiftc -use-ld=lld \
+    -Xswiftc -Xclang-linker -Xswiftc --target=aarch64-linux-gnu \
+    -Xswiftc -Xclang-linker -Xswiftc --sysroot="$1" \
+    -Xswiftc -Xclang-linker -Xswiftc --gcc-toolchain=/usr \
+    -Xswiftc -Xclang-linker -Xswiftc -static \
+    -Xlinker "-L$1/usr/lib/aarch64-linux-gnu" -Xlinker "-L$1/lib/aarch64-linux-gnu"
+}

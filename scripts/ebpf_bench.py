@@ -7,31 +7,19 @@ measured is the filter alone: no packet is copied. Every round measures all four
 the other, so that what else the machine does meets all alike; time is that of the measuring thread.
 """
 
-import argparse
 import json
 import os
-import shutil
 import statistics
 import struct
 import subprocess
 import sys
 
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from bench_parts import REPOSITORY, build_ours, columns, options, run, say
+
 BENCH = os.path.join(REPOSITORY, "Benchmarks/ebpf")
 BUILD = os.path.join(REPOSITORY, "build/bench/ebpf")
 FILTERS = ["drop_dport", "mqtt_allow", "count_proto", "icmp_tx", "tuple_drop"]
 IMAGE_BYTES, STATE = 2048, 1536
-
-
-def say(text):
-    print(text, file=sys.stderr)
-
-
-def run(command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode != 0:
-        raise SystemExit(f"failed: {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 # MARK: Building
@@ -75,16 +63,6 @@ def build_dpdk():
     program = os.path.join(BUILD, "rtebpf")
     run(["gcc", "-O3", "-Wall", "-Wextra", *flags, os.path.join(BENCH, "dpdk/rtebpf.c"),
          "-o", program, "-lrte_bpf", "-lrte_eal"])
-    return program
-
-
-def build_ours():
-    command = ["swift", "build", "-c", "release", "--manifest-cache", "none", "--scratch-path",
-               ".build-host", "--product", "ebpfbench", "-Xswiftc", "-use-ld=lld",
-               "-Xswiftc", "-Xclang-linker", "-Xswiftc", "-static"]
-    run(command, cwd=REPOSITORY, env=dict(os.environ, DPU_EMBEDDED="1"))
-    program = os.path.join(BUILD, "ebpfbench")
-    shutil.copy(os.path.join(REPOSITORY, ".build-host/release/ebpfbench"), program)
     return program
 
 
@@ -163,24 +141,17 @@ def table(rows):
             ratio = row.get(f"{engine}Ratio")
             cells.append("" if ratio is None else f"{ratio:.2f}")
         lines.append(cells)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
-                  for i, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+    return columns(lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--milliseconds", type=int, default=100, help="of each turn")
-    parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
+    parser = options(__doc__, 100)
     arguments = parser.parse_args()
     os.makedirs(BUILD, exist_ok=True)
     say("building")
     build_filters()
     theirs = build_dpdk()
-    ours = build_ours()
+    ours = build_ours("ebpfbench", BUILD)
     rows = [measure(name, ours, theirs, arguments) for name in FILTERS]
     if arguments.json:
         print(json.dumps({"filters": rows}, indent=2))

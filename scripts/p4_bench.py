@@ -8,7 +8,6 @@ is the Embedded Swift build that the firmware is made of. Every round measures b
 other, so that what else the machine does meets both alike; time is that of the measuring thread.
 """
 
-import argparse
 import glob
 import json
 import os
@@ -18,24 +17,14 @@ import subprocess
 import sys
 import tempfile
 
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from bench_parts import REPOSITORY, build_ours, columns, options, run, say
+
 BENCH = os.path.join(REPOSITORY, "Benchmarks/p4")
 BUILD = os.path.join(REPOSITORY, "build/bench/p4")
 WORKLOAD = os.path.join(BUILD, "workload")
 PACKET_BYTES = 60
 # The generated C includes two headers of the library that its package leaves out.
 HEADERS = ["rte_swx_pipeline_internal.h", "rte_swx_pipeline_spec.h"]
-
-
-def say(text):
-    print(text, file=sys.stderr)
-
-
-def run(command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode != 0:
-        raise SystemExit(f"failed: {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 def newer(target, *sources):
@@ -86,16 +75,6 @@ def build_swx():
             run([program, "codegen", spec, base + ".c"])
             run(["gcc", "-O3", "-shared", "-fpic", "-Wno-deprecated-declarations", "-I", BUILD,
                  *flags, base + ".c", "-o", base + ".so"])
-    return program
-
-
-def build_ours():
-    command = ["swift", "build", "-c", "release", "--manifest-cache", "none", "--scratch-path",
-               ".build-host", "--product", "p4bench", "-Xswiftc", "-use-ld=lld",
-               "-Xswiftc", "-Xclang-linker", "-Xswiftc", "-static", "-Xlinker", "-ljansson"]
-    run(command, cwd=REPOSITORY, env=dict(os.environ, DPU_EMBEDDED="1"))
-    program = os.path.join(BUILD, "p4bench")
-    shutil.copy(os.path.join(REPOSITORY, ".build-host/release/p4bench"), program)
     return program
 
 
@@ -238,18 +217,11 @@ def table(rows):
                        f"{figure['nanosecondsPerPacket']:.1f}"] if figure else ["", ""])
         cells += [f"{row[key]:.2f}" if key in row else "" for key in ("ratio", "ratioLessPorts")]
         lines.append(cells)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
-                  for i, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+    return columns(lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--milliseconds", type=int, default=200, help="of each turn")
-    parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
+    parser = options(__doc__, 200)
     parser.add_argument("--ours-only", action="store_true", help="without SWX")
     arguments = parser.parse_args()
     os.makedirs(BUILD, exist_ok=True)
@@ -259,7 +231,7 @@ def main():
     if not arguments.ours_only:
         fetch_headers()
         swx = build_swx()
-    ours = build_ours()
+    ours = build_ours("p4bench", BUILD, "-Xlinker", "-ljansson")
     rows = measure_all(ours, swx, arguments)
     if arguments.json:
         print(json.dumps({"packetBytes": PACKET_BYTES, "rounds": arguments.rounds,
