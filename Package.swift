@@ -168,15 +168,21 @@ if embedded {
     .target(
       name: "ModelFPGA", dependencies: ["HBPFBridge", "DPUCore"], path: "Tests/Support/ModelFPGA",
       swiftSettings: hostSwiftSettings),
+    .target(
+      name: "BareSource", dependencies: ["ControlPlane", "JSONText", "DPUCore"],
+      path: "Tests/Support/BareSource", swiftSettings: hostSwiftSettings),
     tests("HBPFBridge", ["HostPages", "DPUCore", "dpuctl", "ModelFPGA"]),
     tests("P4Pipelines", ["JSONText", "DPUCore"]),
     tests("ControlPlane", ["JSONText", "DPUCore", "dpuctl"]),
     tests(
       "FilterHost",
-      ["ModelFPGA", "HBPFBridge", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
+      [
+        "ModelFPGA", "BareSource", "HBPFBridge", "ControlPlane", "PollLoop", "Frames", "JSONText",
+        "DPUCore",
+      ]),
     tests(
       "PipelineHost",
-      ["P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
+      ["BareSource", "P4Pipelines", "ControlPlane", "PollLoop", "Frames", "JSONText", "DPUCore"]),
   ]
 }
 

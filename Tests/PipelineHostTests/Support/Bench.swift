@@ -1,3 +1,4 @@
+import BareSource
 import ControlPlane
 import DPUCore
 import Foundation
@@ -194,33 +195,11 @@ final class Bench: @unchecked Sendable {
 }
 
 /// A firmware of which only the pipelines are there.
-final class BenchSource: ControlSource, @unchecked Sendable {
+final class BenchSource: BareSource, @unchecked Sendable {
   private let service: PipelineService<BenchWorkers>
   init(_ service: PipelineService<BenchWorkers>) { self.service = service }
-
-  func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
-    throw RPCError(.unavailable, "not here")
-  }
 
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     try service.answer(call, to: &json)
   }
-  var version: VersionRow { VersionRow(version: "0", architecture: "x86_64", dpdk: "") }
-  var uptime: Interval { .zero }
-  func health() -> [HealthCheck] { [] }
-  func ports() -> [PortRow] { [] }
-  func cores() -> [CoreRow] { [] }
-  func pools() -> [PoolRow] { [] }
-  func counters(_ group: CounterGroup) -> [CoreCounters] { [] }
-  func tcpConnections(
-    offset: Int, limit: Int
-  ) throws(ControlFailure) -> Page<ConnectionRow> { Page(rows: [], total: 0) }
-  func mqttClients(
-    offset: Int, limit: Int
-  ) throws(ControlFailure) -> Page<MQTTClientRow> { Page(rows: [], total: 0) }
-  func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
-    throw .unavailable("not here")
-  }
-  func links() throws(ControlFailure) -> [LinkRow] { [] }
-  func shutdown() {}
 }

@@ -1,0 +1,35 @@
+package import ControlPlane
+package import DPUCore
+package import JSONText
+
+/// A firmware of which nothing is there but what a test adds.
+package protocol BareSource: ControlSource {}
+
+extension BareSource {
+  package var version: VersionRow {
+    VersionRow(version: "0", architecture: "x86_64", dpdk: "")
+  }
+  package var uptime: Interval { .zero }
+  package func health() -> [HealthCheck] { [] }
+  package func ports() -> [PortRow] { [] }
+  package func cores() -> [CoreRow] { [] }
+  package func pools() -> [PoolRow] { [] }
+  package func counters(_ group: CounterGroup) -> [CoreCounters] { [] }
+  package func tcpConnections(
+    offset: Int, limit: Int
+  ) throws(ControlFailure) -> Page<ConnectionRow> { Page(rows: [], total: 0) }
+  package func mqttClients(
+    offset: Int, limit: Int
+  ) throws(ControlFailure) -> Page<MQTTClientRow> { Page(rows: [], total: 0) }
+  package func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
+    throw .unavailable("not here")
+  }
+  package func links() throws(ControlFailure) -> [LinkRow] { [] }
+  package func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
+    throw RPCError(.unavailable, "not here")
+  }
+  package func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
+    throw RPCError(.unavailable, "not here")
+  }
+  package func shutdown() {}
+}
