@@ -18,17 +18,24 @@ enum ByteStream {
   /// False when not all of it could be written.
   @discardableResult
   static func write(_ text: String, to descriptor: Int32) -> Bool {
-    put(text) { Glibc.write(descriptor, $0, $1) }
+    put(Array(text.utf8)[...]) { Glibc.write(descriptor, $0, $1) }
+  }
+
+  @discardableResult
+  static func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {
+    put(bytes) { Glibc.write(descriptor, $0, $1) }
   }
 
   /// To a socket; a peer that is gone makes it false and sends no signal.
   @discardableResult
   static func send(_ text: String, to socket: Int32) -> Bool {
-    put(text) { Glibc.send(socket, $0, $1, Int32(MSG_NOSIGNAL)) }
+    put(Array(text.utf8)[...]) { Glibc.send(socket, $0, $1, Int32(MSG_NOSIGNAL)) }
   }
 
-  private static func put(_ text: String, _ some: (UnsafeRawPointer, Int) -> Int) -> Bool {
-    var bytes = Array(text.utf8)[...]
+  private static func put(
+    _ bytes: ArraySlice<UInt8>, _ some: (UnsafeRawPointer, Int) -> Int
+  ) -> Bool {
+    var bytes = bytes
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { some($0.baseAddress!, $0.count) }
       if count < 0, errno == EINTR { continue }

@@ -31,8 +31,17 @@ enum ChildProcess {
     return process
   }
 
-  /// What a program prints when it is given `input`; its complaints go where ours do.
-  static func output(of arguments: [String], input: String) throws -> String {
+  struct Answer {
+    /// As a shell would say it.
+    var status: Int32
+    var output: String
+  }
+
+  /// Runs a program that is given `input`; its complaints go where ours do. It should print only once
+  /// it has read everything. `progress` is told how many bytes it has been given.
+  static func run(
+    _ arguments: [String], input: ArraySlice<UInt8> = [], progress: (Int) -> Void = { _ in }
+  ) throws -> Answer {
     var toChild: [Int32] = [0, 0]
     var fromChild: [Int32] = [0, 0]
     guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else {
@@ -44,13 +53,29 @@ enum ChildProcess {
     }
     close(toChild[0])
     close(fromChild[1])
-    // One that ends without reading is told apart by what it prints.
+    // One that ends without reading is told apart by its status and by what it prints.
     signal(SIGPIPE, SIG_IGN)
-    if case .success = started { ByteStream.write(input, to: toChild[1]) }
+    if case .success = started { feed(input, to: toChild[1], progress) }
     close(toChild[1])
     let process = try started.get()
     let bytes = ByteStream.rest(of: fromChild[0]) ?? []
-    waitpid(process, nil, 0)
-    return String(decoding: bytes, as: UTF8.self)
+    var status: Int32 = 0
+    waitpid(process, &status, 0)
+    let signal = status & 0x7f
+    return Answer(
+      status: signal == 0 ? status >> 8 & 0xff : 128 + signal,
+      output: String(decoding: bytes, as: UTF8.self))
+  }
+
+  private static func feed(
+    _ input: ArraySlice<UInt8>, to descriptor: Int32, _ progress: (Int) -> Void
+  ) {
+    var rest = input
+    while !rest.isEmpty {
+      let chunk = rest.prefix(1 << 16)
+      guard ByteStream.write(chunk, to: descriptor) else { return }
+      rest = rest.dropFirst(chunk.count)
+      progress(input.count - rest.count)
+    }
   }
 }

@@ -12,7 +12,7 @@ struct DPUControl: ParsableCommand {
     subcommands: [
       SystemGroup.self, PortGroup.self, CoreGroup.self, TCPGroup.self, MQTTGroup.self,
       LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, EBPFGroup.self,
-      Top.self, Metrics.self, Call.self,
+      Top.self, Metrics.self, Call.self, Flash.self,
     ])
 
   @OptionGroup var options: GlobalOptions

@@ -26,9 +26,9 @@ extension EBPFExecution {
         + (0..<2).map { UInt8(truncatingIfNeeded: offset >> (8 * $0)) }
         + (0..<4).map { UInt8(truncatingIfNeeded: immediate >> (8 * $0)) }
     }
-    let lines = try ChildProcess.output(
-      of: [path, "exec", Hexadecimal.text(memory)], input: Hexadecimal.text(code)
-    ).split(separator: "\n")
+    let lines = try ChildProcess.run(
+      [path, "exec", Hexadecimal.text(memory)], input: Array(Hexadecimal.text(code).utf8)[...]
+    ).output.split(separator: "\n")
     let words = lines.first?.split(separator: " ").map(String.init) ?? []
     if words.count == 2, words[0] == "r0", let value = UInt64(words[1], radix: 16) {
       let after = lines.count > 1 ? lines[1].split(separator: " ").dropFirst().joined() : ""

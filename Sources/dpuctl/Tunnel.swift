@@ -5,29 +5,30 @@ import Glibc
 final class Tunnel {
   /// The socket on this machine. Open it once, then call `hide`.
   let path: String
-  private let folder: String
+  private var folder: TemporaryFolder?
   private var process: pid_t = 0
-  private var isHidden = false
 
   /// Seconds that ssh has, a password being asked for included.
   static let patience = 60.0
 
   /// `host` is what ssh is told: `USER@DPU`, or a name of its configuration.
   init(host: String, socket: String) throws {
-    guard !host.isEmpty, !host.hasPrefix("-") else {
-      throw Failure.usage("--host '\(host)': must be USER@DPU")
-    }
-    var template = Array("/tmp/dpuctl-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else {
-      throw Failure.unreachable("/tmp: no folder can be made: \(String(cString: strerror(errno)))")
-    }
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    path = folder + "/control.sock"
+    try Self.check(host)
+    let folder = try TemporaryFolder()
+    self.folder = folder
+    path = folder.path + "/control.sock"
     process = try ChildProcess.start([
       "ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=5", "-L",
       "\(path):\(socket)", host,
     ])
     try waitForSocket(host)
+  }
+
+  /// Refuses what ssh would take for an option.
+  static func check(_ host: String) throws {
+    guard !host.isEmpty, !host.hasPrefix("-") else {
+      throw Failure.usage("--host '\(host)': must be USER@DPU")
+    }
   }
 
   private func waitForSocket(_ host: String) throws {
@@ -48,10 +49,9 @@ final class Tunnel {
   /// Removes the socket's name: what is connected stays so, and nothing is left behind however this
   /// program ends.
   func hide() {
-    guard !isHidden else { return }
-    isHidden = true
+    guard folder != nil else { return }
     unlink(path)
-    rmdir(folder)
+    folder = nil
   }
 
   deinit {
