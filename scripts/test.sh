@@ -46,8 +46,11 @@ format() {
 
 syntax() {
   local file
-  for file in dev .ci/run scripts/*.sh cross/*.sh gateware/*.sh; do bash -n "$file" || return 1; done
-  /usr/bin/python3 - scripts/*.py Tests/EndToEnd/*.py gateware/*.py gateware/*/*.py <<'END'
+  for file in dev .ci/run scripts/*.sh cross/*.sh gateware/*.sh deploy/debian/p*{inst,rm} \
+    deploy/bluefield/bf.cfg deploy/image/{loader/{start,supervise,restart},content/*}; do
+    bash -n "$file" || return 1
+  done
+  /usr/bin/python3 - scripts/*.py Tests/EndToEnd/*.py Tests/EndToEnd/*/*.py gateware/*.py gateware/*/*.py <<'END'
 import ast, sys
 for path in sys.argv[1:]:
     ast.parse(open(path, encoding="utf-8").read(), path)
@@ -87,6 +90,8 @@ else
   step build-arm64 scripts/build.sh arm64
   step smoke-arm64 cross/smoke.sh
   step ebpf-arm64 cross/ebpf.sh
+  step image Tests/EndToEnd/image/run
+  step board scripts/board.sh --smoke
   step end-to-end scripts/endtoend.sh
 fi
 echo "$passed passed, $failed failed"
