@@ -2,9 +2,11 @@ import DPUCore
 
 /// The interpreter's loop: one case for each operation, so that nothing is asked twice.
 extension Interpreter {
-  mutating func execute<Memory: InterpreterMemory, Helpers: HelperTable & ~Copyable>(
+  mutating func execute<
+    Memory: InterpreterMemory, Helpers: HelperTable & ~Copyable, Observer: RunObserver & ~Copyable
+  >(
     _ program: borrowing SoftwareProgram, _ r: inout RegisterFile, _ memory: Memory,
-    _ helpers: inout Helpers, jumpsMax: Int
+    _ helpers: inout Helpers, _ observer: inout Observer, jumpsMax: Int
   ) -> Outcome {
     var depth = 1
     var path = Path<Memory>(jumpsLeft: jumpsMax)
@@ -12,6 +14,9 @@ extension Interpreter {
     while true {
       let i = unsafe code[unchecked: path.next]
       path.next &+= 1
+      if Observer.looks, !observer.next(Int(i.slot), r, stored: memory.takeStore()) {
+        return i.fault(.stopped)
+      }
       let d = i.destination
       let s = i.source
       switch i.operation {

@@ -16,6 +16,13 @@ protocol InterpreterMemory: BitwiseCopyable {
   func update<Value: FixedWidthInteger & BitwiseCopyable>(
     _ address: UInt64, as type: Value.Type, _ change: (Value) -> Value
   ) -> Value?
+  /// What was stored since this was asked the last time; nil where nobody notes it.
+  func takeStore() -> MemoryStore?
+}
+
+extension InterpreterMemory {
+  @inline(__always)
+  func takeStore() -> MemoryStore? { nil }
 }
 
 extension GuestMemory: InterpreterMemory {

@@ -14,6 +14,8 @@ package struct RuntimeFault: Equatable, BitwiseCopyable, Sendable {
     case tooLong = 2
     case unknownHelper = 3
     case callTooDeep = 4
+    /// Whoever observed the run ended it.
+    case stopped = 5
 
     package var name: StaticString {
       switch self {
@@ -21,6 +23,7 @@ package struct RuntimeFault: Equatable, BitwiseCopyable, Sendable {
       case .tooLong: "too many instructions"
       case .unknownHelper: "unknown helper"
       case .callTooDeep: "calls nested too deep"
+      case .stopped: "stopped"
       }
     }
   }

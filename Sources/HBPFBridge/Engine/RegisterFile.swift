@@ -1,11 +1,11 @@
 /// Eleven registers, zero at the start. Indices are those of well-formed instructions, so none lies
 /// outside and none is checked: that would cost a fifth of the interpreter's time.
 @safe
-struct RegisterFile {
+package struct RegisterFile: BitwiseCopyable {
   private var values = InlineArray<12, UInt64>(repeating: 0)
 
   @inline(__always)
-  subscript(index: UInt8) -> UInt64 {
+  package internal(set) subscript(index: UInt8) -> UInt64 {
     get { unsafe values[unchecked: Int(index)] }
     set { unsafe values[unchecked: Int(index)] = newValue }
   }

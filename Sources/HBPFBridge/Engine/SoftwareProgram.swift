@@ -3,24 +3,12 @@ import DPUCore
 /// A well-formed program made ready for the interpreter. Made once, run often.
 package struct SoftwareProgram: ~Copyable {
   private var instructions: FixedArray<DecodedInstruction>
-  /// Bytes of stack that it may touch, from the top.
-  let stackBytes: Int
 
   /// Refuses what RFC 9669 does not define. `isProved`: the verifier has accepted it, and it is only
   /// for `Interpreter.runProved`.
   package init(_ program: Span<Instruction>, isProved: Bool = false) throws(ProgramFault) {
     var decoded = try Decoder.decode(program)
     if isProved { decoded = Fusion.fuse(decoded) }
-    var usesStack = false
-    var callsLocally = false
-    for index in program.indices {
-      let instruction = program[index]
-      if instruction.isLocalCall { callsLocally = true }
-      if instruction.destination == 10 || instruction.source == 10 { usesStack = true }
-    }
-    stackBytes =
-      callsLocally
-      ? HBPFLimits.stackBytes * HBPFLimits.callDepth : usesStack ? HBPFLimits.stackBytes : 0
     // A well-formed program has a first instruction.
     instructions = FixedArray(repeating: decoded[0], count: decoded.count)
     for index in decoded.indices { instructions[index] = decoded[index] }

@@ -65,7 +65,9 @@ package enum WellFormed {
 
   // MARK: One instruction
 
-  private static func check(_ instruction: Instruction, at index: Int) throws(ProgramFault) {
+  /// One instruction by itself: nothing of where it jumps to, nothing of the second half of a wide
+  /// load. `index` is for the report.
+  package static func check(_ instruction: Instruction, at index: Int) throws(ProgramFault) {
     guard instruction.destination <= 10 else {
       throw ProgramFault(at: index, "there is no register r\(instruction.destination)")
     }
