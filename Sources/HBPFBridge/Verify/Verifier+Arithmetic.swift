@@ -135,7 +135,8 @@ extension Verifier {
     }
     if let decided = refineNull(instruction, first, second, state) { return decided }
     guard let a = first.scalar, let b = second.scalar else {
-      // Addresses may be compared, but nothing is learned from it.
+      try checkAddresses(instruction, first, second, at: index)
+      // Nothing is learned from it.
       return (state, state)
     }
     let is64 = instruction.opcodeClass == .jump64
@@ -161,6 +162,28 @@ extension Verifier {
     }
     if bits == .anyBitSet { return anyBitSet(a, right, state) }
     return (with(taken), with(notTaken))
+  }
+
+  /// Addresses are others on each engine, so a comparison may not tell more than how two of them lie
+  /// to each other in one region, or that one is not null.
+  private func checkAddresses(
+    _ instruction: Instruction, _ first: Knowledge, _ second: Knowledge, at index: Int
+  ) throws(ProgramFault) {
+    let isEquality = instruction.jump == .equal || instruction.jump == .notEqual
+    if instruction.opcodeClass == .jump64 {
+      switch (first, second) {
+      case (.pointer(let a, let from), .pointer(let b, let to)) where a == b:
+        // Outside of the region an address may have wrapped.
+        let size = UInt64(size(of: a))
+        let isOrder = instruction.jump != .anyBitSet
+        if isEquality || (isOrder && from.maximum <= size && to.maximum <= size) { return }
+      case (.pointer(let region, _), .number(let number)):
+        // The packet's memory begins at 0 in an FPGA.
+        if isEquality, number.constant == 0, region != Region.data { return }
+      default: break
+      }
+    }
+    throw ProgramFault(at: index, "compares an address with a number, or with one in other memory")
   }
 
   /// When what a lookup gave is compared with zero, for being equal or not.

@@ -37,7 +37,7 @@ extension Verifier {
     return (region, Int(offset.minimum), Int(offset.maximum))
   }
 
-  private func size(of region: UInt8) -> Int {
+  func size(of region: UInt8) -> Int {
     if let map = Region.map(of: region) { return maps[map].valueBytes }
     return region == Region.data ? target.dataBytes : HBPFLimits.stackBytes
   }
