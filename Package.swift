@@ -126,6 +126,9 @@ if embedded {
       name: "ebpfcheck", dependencies: ["HBPFBridge", "HostPages", "DPUCore", "CLinux"],
       path: "cross/ebpfcheck", swiftSettings: swiftSettings),
     .executableTarget(
+      name: "ebpflockstep", dependencies: ["HBPFBridge", "HostPages", "DPUCore", "CLinux"],
+      path: "gateware/lockstep", swiftSettings: swiftSettings),
+    .executableTarget(
       name: "ebpfbench", dependencies: ["HBPFBridge", "HostPages", "DPUCore", "CLinux"],
       path: "Benchmarks/ebpf/ebpfbench", swiftSettings: swiftSettings),
     .target(

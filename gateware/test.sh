@@ -1,12 +1,13 @@
 #!/bin/sh
-# Lint, all vectors, lock-step with the model, stress; for under two minutes. Ends with a line
-# "N passed, N failed".   test.sh [long]   also runs what docs/gateware.md gives figures of.
+# Lint, all vectors, lock-step with the interpreter and the model, stress; for some two minutes. Ends
+# with a line "N passed, N failed".   test.sh [long]   also runs what docs/gateware.md gives figures
+# of.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 passed=0
 failed=0
-for tool in verilator g++ make; do
+for tool in verilator g++ make swift; do
   command -v "$tool" >/dev/null || { echo "gateware: $tool is missing (scripts/packages.txt)" >&2; exit 2; }
 done
 
@@ -38,8 +39,7 @@ for cores in 1 2 4 8; do
 done
 
 if build=$("$here/build.sh" 1 2 4 8); then
-  check "$build/ebpf-check" vectors --root "$root"
-  check "$build/ebpf-check" lockstep --cores 1 --instructions 500000 --seed 1
+  check "$here/lockstep.sh" 1000000 1
   check "$build/ebpf-check" lockstep --cores 4 --instructions 100000 --seed 2
   for cores in 1 2 4 8; do
     check "$build/ebpf-check" stress --cores $cores --packets 10000 --seed $cores
@@ -47,7 +47,7 @@ if build=$("$here/build.sh" 1 2 4 8); then
   check "$build/ebpf-check" scaling --root "$root"
   check python3 "$here/sim/process_test.py" "$build/dpu-fpga-sim" "$root"
   if [ "${1:-}" = long ]; then
-    check "$build/ebpf-check" lockstep --cores 1 --instructions 10000000 --seed 1000
+    check "$here/lockstep.sh" 10000000 1000
     check "$build/ebpf-check" stress --cores 4 --packets 1000000 --seed 1000
   fi
 else

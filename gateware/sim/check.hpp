@@ -29,10 +29,12 @@ struct Options {
   uint64_t instructions = 200000;
   uint64_t packets = 20000;
   std::string trace;          // file to write
+  std::string programs;       // file to read
   bool verbose = false;
 };
 
 void checkVectors(const Options&, Tally&);
+void checkPrograms(const Options&, Tally&);
 void checkLockstep(const Options&, Tally&);
 void checkStress(const Options&, Tally&);
 void measureScaling(const Options&, Tally&);

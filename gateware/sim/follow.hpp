@@ -2,6 +2,7 @@
 #pragma once
 #include <cinttypes>
 #include <cstdio>
+#include <string>
 
 #include "host.hpp"
 #include "model.hpp"
@@ -14,20 +15,40 @@ class Follower {
   char why[256] = "";
   FILE* trace = nullptr;
 
-  // A packet starts: the program and the memory stand in the model.
+  // The program of the packets that follow, and what they run under. `name` is for reports.
+  void load(const std::vector<uint64_t>& rows, const std::string& name, uint32_t limit, bool divideFaults = false) {
+    model.program = rows;
+    model.limitOf = limit;
+    model.divideFaults = divideFaults;
+    if (!trace) return;
+    fprintf(trace, "name %s\nlimit %u\n", name.c_str(), limit);
+    if (divideFaults) fputs("divides\n", trace);
+    hexadecimal("program ", rows.data(), rows.size() * 8);
+  }
+
+  // A packet starts; the memory stands in the model.
   void start(uint32_t length) {
+    differs = false;
     model.start(length);
-    if (trace) fprintf(trace, "start %u\n", length);
+    if (!trace) return;
+    hexadecimal("memory ", model.data, sizeof model.data);
+    fprintf(trace, "start %u\n", length);
+  }
+
+  // The same with r1 to r5 as given, in hBPF's way.
+  void start(const uint64_t* arguments) {
+    differs = false;
+    model.start(0);
+    for (int index = 1; index <= 5; index++) model.r[index] = arguments[index - 1];
+    if (!trace) return;
+    hexadecimal("memory ", model.data, sizeof model.data);
+    fprintf(trace, "start");
+    for (int index = 0; index < 5; index++) fprintf(trace, " %" PRIx64, arguments[index]);
+    fputc('\n', trace);
   }
 
   void see(const Retired& core) {
     Retired expected;
-    if (differs) return;
-    if (model.ended || !model.step(expected)) {
-      differ("the core retires row %u, the model has ended (fault %d)", core.row, model.fault);
-      return;
-    }
-    followed++;
     uint64_t mask = core.size == 3 ? ~0ull : core.size == 0 ? 0xffffffff : core.size == 1 ? 0xffff : 0xff;
     if (trace) {
       fprintf(trace, "%u", core.row);
@@ -38,6 +59,12 @@ class Follower {
       }
       fputc('\n', trace);
     }
+    if (differs) return;
+    if (model.ended || !model.step(expected)) {
+      differ("the core retires row %u, the model has ended (fault %d)", core.row, model.fault);
+      return;
+    }
+    followed++;
     if (core.row != expected.row) differ("row %u, expected %u", core.row, expected.row);
     else if (core.writes != expected.writes || (core.writes && (core.index != expected.index || core.value != expected.value)))
       differ("row %u (%016" PRIx64 "): r%u=%" PRIx64 ", expected r%u=%" PRIx64, core.row,
@@ -47,6 +74,12 @@ class Follower {
       differ("row %u (%016" PRIx64 "): store %d %" PRIx64 "=%" PRIx64 ", expected %d %" PRIx64 "=%" PRIx64, core.row,
              model.program[core.row], core.stores, core.address, core.stored & mask,
              expected.stores, expected.address, expected.stored);
+  }
+
+  // What the core's memory holds after the packet; nothing when it is not looked at.
+  void after(const uint8_t* memory) {
+    if (trace) hexadecimal("after ", memory, sizeof model.data);
+    if (!differs && memcmp(memory, model.data, sizeof model.data) != 0) differ("memory differs");
   }
 
   // The packet has ended with `completion`.
@@ -67,6 +100,18 @@ class Follower {
   }
 
  private:
+  void hexadecimal(const char* word, const void* bytes, size_t count) {
+    static const char digits[] = "0123456789abcdef";
+    std::string text = word;
+    for (size_t at = 0; at < count; at++) {
+      uint8_t byte = static_cast<const uint8_t*>(bytes)[at];
+      text += digits[byte >> 4];
+      text += digits[byte & 15];
+    }
+    text += '\n';
+    fwrite(text.data(), 1, text.size(), trace);
+  }
+
   template <class... Arguments>
   void differ(const char* format, Arguments... arguments) {
     differs = true;

@@ -8,8 +8,9 @@
 static void usage() {
   fprintf(stderr,
           "usage: ebpf-check exec [MEMORY-HEX]\n"
-          "       ebpf-check vectors|lockstep|stress|scaling [--root DIR] [--cores N] [--seed S]\n"
-          "                  [--instructions N] [--packets N] [--trace FILE] [--verbose]\n");
+          "       ebpf-check vectors|lockstep|programs|stress|scaling [--root DIR] [--cores N]\n"
+          "                  [--seed S] [--instructions N] [--packets N] [--programs FILE]\n"
+          "                  [--trace FILE] [--verbose]\n");
   exit(2);
 }
 
@@ -30,6 +31,7 @@ int main(int count, char** arguments) {
     else if (name == "--seed") options.seed = strtoull(value, nullptr, 0);
     else if (name == "--instructions") options.instructions = strtoull(value, nullptr, 0);
     else if (name == "--packets") options.packets = strtoull(value, nullptr, 0);
+    else if (name == "--programs") options.programs = value;
     else if (name == "--trace") options.trace = value;
     else usage();
   }
@@ -42,6 +44,7 @@ int main(int count, char** arguments) {
   std::string what = arguments[1];
   if (what == "vectors") checkVectors(options, tally);
   else if (what == "lockstep") checkLockstep(options, tally);
+  else if (what == "programs") checkPrograms(options, tally);
   else if (what == "stress") checkStress(options, tally);
   else if (what == "scaling") measureScaling(options, tally);
   else usage();

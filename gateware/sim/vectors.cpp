@@ -7,6 +7,7 @@
 #include "follow.hpp"
 #include "host.hpp"
 #include "json.hpp"
+#include "random.hpp"
 
 namespace {
 
@@ -28,6 +29,9 @@ std::vector<uint8_t> contents(const std::string& path) {
   return bytes;
 }
 
+// Of instructions, after a reset.
+constexpr uint32_t resetLimit = 1048576;
+
 struct Followed {
   Host& host;
   Follower follower;
@@ -37,12 +41,14 @@ struct Followed {
       if (device.retired() & 1) follower.see(device.retired(0));
     };
   }
-  Completion run(const std::vector<uint64_t>& rows, const uint8_t* memory, uint32_t length) {
-    follower.model.program = rows;
+  // One packet; `after` gets the memory that it leaves.
+  Completion run(const uint8_t* memory, uint32_t length, std::vector<uint8_t>& after) {
     memcpy(follower.model.data, memory, 2048);
     follower.start(length);
     Completion completion = host.run(0, length, 0x1234);
     follower.end(completion);
+    host.readSlot(0, 0, after.data(), 2048);
+    follower.after(after.data());
     return completion;
   }
 };
@@ -68,8 +74,9 @@ void conformance(const Options& options, Host& host, FILE* trace, Tally& tally) 
       continue;
     }
     uint64_t before = host.counter(0, 1);
-    core.follower.differs = false;
-    Completion end = core.run(rows, memory.data(), uint32_t(length));
+    core.follower.load(rows, std::string("conformance ") + name, resetLimit);
+    std::vector<uint8_t> after(2048), expected = memory;
+    Completion end = core.run(memory.data(), uint32_t(length), after);
     uint64_t count = host.counter(0, 1) - before;
     bool good;
     if (row["kind"].string == "reject") {
@@ -77,8 +84,6 @@ void conformance(const Options& options, Host& host, FILE* trace, Tally& tally) 
       here.check(good, "%s: runs (fault %u)", name, end.fault);
     } else {
       uint64_t value = r0(host);
-      std::vector<uint8_t> after(2048), expected = memory;
-      host.readSlot(0, 0, after.data(), 2048);
       if (row["mem_after"].present()) {
         std::vector<uint8_t> start = bytesOf(row["mem_after"].string);
         std::copy(start.begin(), start.end(), expected.begin());
@@ -116,6 +121,7 @@ void filters(const Options& options, Host& host, FILE* trace, Tally& tally) {
       if (name != loaded) {
         rows = rowsOf(contents(options.root + "/ebpf/" + name + "." + version + ".bin"));
         here.check(host.load(rows), "%s: not loaded", name.c_str());
+        core.follower.load(rows, name + "." + version, resetLimit);
         loaded = name;
       }
       auto memoryOf = [&](const char* packet, const char* state) {
@@ -130,9 +136,7 @@ void filters(const Options& options, Host& host, FILE* trace, Tally& tally) {
       uint32_t length = uint32_t(row["packet"].string.size() / 2);
       uint64_t count = host.counter(0, 1);
       host.writeSlot(0, 0, before.data(), 2048);
-      core.follower.differs = false;
-      Completion end = core.run(rows, before.data(), length);
-      host.readSlot(0, 0, after.data(), 2048);
+      Completion end = core.run(before.data(), length, after);
       bool good = end.fault == 0 && r0(host) == row["r0"].integer() && after == expected;
       here.check(good && !core.follower.differs, "%s.%s %d: r0 %u, expected %d, fault %u; %s%s",
                  name.c_str(), version, int(row["n"].value), end.verdict, int(row["r0"].value), end.fault,
@@ -164,10 +168,11 @@ void filters(const Options& options, Host& host, FILE* trace, Tally& tally) {
 }
 
 // hBPF's own tests, by 32-bit accesses to its page alone.
-void hbpf(const Options& options, Host& host, Tally& tally) {
+void hbpf(const Options& options, Host& host, FILE* trace, Tally& tally) {
   Json all = Json::file(options.root + "/Tests/Vectors/ebpf/hbpf.json");
+  Followed core(host, trace);
   Tally here;
-  std::string boards, longest;
+  std::string boards;
   host.write(at::coreHBPF, 1);
   host.write(at::control, 1 | 8);  // divisions by zero end a program, as there
   const uint32_t page = at::pages;
@@ -192,11 +197,17 @@ void hbpf(const Options& options, Host& host, Tally& tally) {
       if (byte % 512 == 0) host.write32(page + 0x6c, uint32_t(byte / 512));
       host.write32(page + 0x1800 + 4 * uint32_t(byte % 512), memory[byte]);
     }
+    uint64_t arguments[5];
     for (int index = 1; index <= 5; index++) {
-      uint64_t value = row["args"]["r" + std::to_string(index)].integer();
+      uint64_t value = arguments[index - 1] = row["args"]["r" + std::to_string(index)].integer();
       host.write32(page + 4 + 8 * uint32_t(index), uint32_t(value >> 32));
       host.write32(page + 8 + 8 * uint32_t(index), uint32_t(value));
     }
+    // The page has no length of a program: rows behind it are zero.
+    program.resize(512 * 8);
+    core.follower.load(rowsOf(program), std::string("hbpf ") + name, resetLimit, true);
+    memcpy(core.follower.model.data, memory.data(), 2048);
+    core.follower.start(arguments);
     host.write32(page + 0x64, 1);
     uint32_t status = 0;
     uint64_t start = host.cycles;
@@ -210,11 +221,18 @@ void hbpf(const Options& options, Host& host, Tally& tally) {
                 && (wantsError || !row["r0"].present() || value == row["r0"].integer());
     here.check(good, "hbpf %s: status %x, r0 %" PRIx64 " (expected %s), fault %x", name, status, value,
                row["r0"].string.c_str(), host.read32(page + 0x70));
+    uint32_t fault = host.read32(page + 0x70);
+    std::vector<uint8_t> after(2048);
+    host.readSlot(0, 0, after.data(), 2048);
+    core.follower.end(Completion{0, status & 4 ? 0 : uint32_t(value), 0, fault & 0xff, fault >> 16, 0, false});
+    core.follower.after(after.data());
+    here.check(!core.follower.differs, "hbpf %s: lock-step: %s", name, core.follower.why);
     if (row["rtl"]["status"].string == "ok") {
       cycles += ticks;
       theirs += row["rtl"]["ticks"].integer();
     }
   }
+  host.afterClock = nullptr;
   // What was written can be read: program words, bytes of data, registers while in reset.
   host.write32(page + 0x64, 0);
   host.write32(page + 0x68, 1);
@@ -234,7 +252,7 @@ void hbpf(const Options& options, Host& host, Tally& tally) {
   here.check((host.read32(page) & 7) == 0 && host.read32(page + 0x60) == 0, "hbpf: reset clears status and ticks");
   host.write(at::control, 1);
   host.write(at::coreHBPF, 0);
-  printf("hBPF's own tests through its page: %d passed, %d failed; left out, need its board's call handlers: %s\n",
+  printf("hBPF's own tests through its page: %d passed, %d failed checks (each: result, lock-step); left out, need its board's call handlers: %s\n",
          here.passed, here.failed, boards.c_str());
   printf("  ticks of the tests that hBPF's RTL ends as stated: %" PRIu64 ", hBPF's %" PRIu64 "\n", cycles, theirs);
   tally.passed += here.passed;
@@ -280,6 +298,55 @@ void busCycles(const Options& options, Host& host, Tally& tally) {
 
 }  // namespace
 
+// Programs that the verifier has accepted, as lines of hexadecimal digits: no packet may make one
+// fault.
+void checkPrograms(const Options& options, Tally& tally) {
+  FILE* file = fopen(options.programs.c_str(), "r");
+  if (!file) {
+    fprintf(stderr, "cannot read %s\n", options.programs.c_str());
+    exit(2);
+  }
+  auto device = Device::make(options.cores);
+  Host host(*device);
+  FILE* trace = options.trace.empty() ? nullptr : fopen(options.trace.c_str(), "w");
+  Followed core(host, trace);
+  Random random(options.seed);
+  uint64_t programs = 0, packets = 0;
+  std::string line;
+  host.write(at::control, 1);
+  for (int letter; (letter = fgetc(file)) != EOF;) {
+    if (letter != '\n') {
+      line += char(letter);
+      continue;
+    }
+    std::vector<uint64_t> rows = rowsOf(bytesOf(line));
+    line.clear();
+    programs++;
+    if (!host.load(rows)) {
+      tally.check(false, "program %" PRIu64 ": not loaded", programs);
+      continue;
+    }
+    core.follower.load(rows, "accepted " + std::to_string(programs), resetLimit);
+    std::string wrong;
+    for (int packet = 0; packet < 8 && wrong.empty(); packet++, packets++) {
+      std::vector<uint8_t> memory(2048), after(2048);
+      for (uint8_t& byte : memory) byte = uint8_t(random.next());
+      // IPv4 every other time, so that filters look further.
+      if (packet & 1) memory[12] = 8, memory[13] = 0, memory[14] = 0x45;
+      host.writeSlot(0, 0, memory.data(), 2048);
+      Completion end = core.run(memory.data(), uint32_t(random.below(1537)), after);
+      if (end.fault) wrong = "fault " + std::to_string(end.fault) + " at row " + std::to_string(end.row);
+      else if (core.follower.differs) wrong = core.follower.why;
+    }
+    tally.check(wrong.empty(), "program %" PRIu64 ": %s", programs, wrong.c_str());
+  }
+  printf("accepted programs: %" PRIu64 " on %" PRIu64 " packets, %" PRIu64 " instructions\n", programs, packets,
+         core.follower.followed);
+  tally.check(programs > 0, "no programs");
+  fclose(file);
+  if (trace) fclose(trace);
+}
+
 void checkVectors(const Options& options, Tally& tally) {
   auto device = Device::make(options.cores);
   Host host(*device);
@@ -292,7 +359,7 @@ void checkVectors(const Options& options, Tally& tally) {
   host.write(at::control, 1);
   conformance(options, host, trace, tally);
   filters(options, host, trace, tally);
-  hbpf(options, host, tally);
+  hbpf(options, host, trace, tally);
   busCycles(options, host, tally);
   if (trace) fclose(trace);
 }
