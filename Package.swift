@@ -147,7 +147,7 @@ if embedded {
       name: "dpuctl",
       dependencies: [
         .product(name: "ArgumentParser", package: "swift-argument-parser"), "P4Pipelines",
-        "HBPFBridge", "HostPages", "JSONText", "DPUCore",
+        "HBPFBridge", "HostPages", "JSONText", "DPUCore", "CLinux",
       ],
       swiftSettings: hostSwiftSettings),
     .systemLibrary(name: "CEpoll", path: "Benchmarks/CEpoll"),

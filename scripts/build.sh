@@ -5,7 +5,7 @@
 #
 #   host   build/host/dpu            the firmware, static, for the machine we are on
 #          build/host/libdpushim.so  preloaded into the broker
-#          build/host/dpuctl         the operator's tool
+#          build/host/dpuctl         the operator's tool, dpuctl.1 its manual page, and completions
 #          build/host/mqttbench      load generator of the demo
 #   arm64  build/arm64/dpu           the firmware, static and stripped, for the DPU
 #          build/arm64/dpu.debug     the same with symbols
@@ -60,6 +60,20 @@ build_host() {
     swift_build .build-tools --product "${product%%:*}" --static-swift-stdlib
     install_file ".build-tools/release/${product%%:*}" "build/host/${product%%:*}"
   done
+  describe_dpuctl
+}
+
+# What shells and people read about dpuctl, made by the program itself.
+describe_dpuctl() {
+  local new shell
+  new=$(mktemp)
+  scripts/manual.py build/host/dpuctl >"$new"
+  install_file "$new" build/host/dpuctl.1
+  for shell in bash zsh fish; do
+    build/host/dpuctl --generate-completion-script "$shell" >"$new"
+    install_file "$new" "build/host/completions/dpuctl.$shell"
+  done
+  rm -f "$new"
 }
 
 build_arm64() {

@@ -34,7 +34,7 @@ ALLOWED = {
     "FilterHost": ["HostPages", "ControlPlane", "PollLoop", "CLinux"],
     "BrokerShim": ["HostLink", "CLinux"],
     "P4Compiler": [],
-    "dpuctl": ["P4Compiler", "P4Pipelines", "HostPages"],
+    "dpuctl": ["P4Compiler", "P4Pipelines", "HostPages", "CLinux"],
     "DPUMain": [
         "DPDKPort", "ControlPlane", "MQTTOffload", "HBPFBridge", "PipelineHost", "FilterHost",
         "CLinux"],

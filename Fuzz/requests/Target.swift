@@ -6,14 +6,15 @@ import JSONText
 
 /// Made once: counters are never freed.
 private final class Firmware: @unchecked Sendable {
-  let handler = RequestHandler(source: FakeSource())
+  var handler = RequestHandler(source: FakeSource())
 }
 private let firmware = Firmware()
 
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   let input = RawSpan(_unsafeStart: UnsafeRawPointer(data), byteCount: count)
-  let reply = firmware.handler.handle(input, from: Caller(mayWrite: count & 1 == 0))
+  let reply = firmware.handler.handle(
+    input, from: Caller(count & 1 == 0 ? .administrator : .reader))
   precondition(!reply.bytes.contains(10))
   precondition(reply.isEmpty || (try? JSONDocument.parse(reply.span)) != nil)
   return 0

@@ -112,6 +112,10 @@ void cdpdk_port_close(uint16_t port) {
   rte_eth_dev_close(port);
 }
 
+int cdpdk_port_set_link(uint16_t port, int up) {
+  return up ? rte_eth_dev_set_link_up(port) : rte_eth_dev_set_link_down(port);
+}
+
 int cdpdk_port_info(uint16_t port, struct cdpdk_port_info *info) {
   struct rte_eth_dev_info device;
   struct rte_ether_addr address;

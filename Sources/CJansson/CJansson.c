@@ -57,6 +57,11 @@ const uint8_t *cjansson_string_bytes(const cjansson_value *value, size_t *count)
   return (const uint8_t *)json_string_value(json(value));
 }
 
+size_t cjansson_text(const cjansson_value *value, size_t indent, uint8_t *bytes, size_t capacity) {
+  return json_dumpb(json(value), (char *)bytes, capacity,
+                    (indent == 0 ? JSON_COMPACT : JSON_INDENT(indent)) | JSON_ENCODE_ANY);
+}
+
 size_t cjansson_count(const cjansson_value *value) {
   return json_is_object(json(value)) ? json_object_size(json(value))
                                      : json_array_size(json(value));

@@ -41,6 +41,42 @@ int64_t clinux_control_read_file(const char *path, uint8_t *buffer, size_t capac
   return result;
 }
 
+int32_t clinux_control_replace_file(const char *path, const uint8_t *bytes, size_t count) {
+  char name[4096];
+  int length = snprintf(name, sizeof name, "%s.new", path);
+  if (length < 0 || (size_t)length >= sizeof name) return -ENAMETOOLONG;
+  struct stat old;
+  mode_t mode = stat(path, &old) == 0 ? old.st_mode & 07777 : 0640;
+  int file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return -errno;
+  int32_t result = 0;
+  while (count > 0 && result == 0) {
+    ssize_t n = write(file, bytes, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      result = n < 0 ? -errno : -ENOSPC;
+    } else {
+      bytes += n;
+      count -= (size_t)n;
+    }
+  }
+  // The new bytes are on the medium before the name is theirs.
+  if (result == 0 && (fchmod(file, mode) != 0 || fsync(file) != 0)) result = -errno;
+  close(file);
+  if (result == 0 && rename(name, path) != 0) result = -errno;
+  if (result != 0) {
+    unlink(name);
+    return result;
+  }
+  *strrchr(name, '/') = 0;
+  int folder = open(name[0] == 0 ? "/" : name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) {
+    fsync(folder);
+    close(folder);
+  }
+  return 0;
+}
+
 void clinux_control_print(int32_t descriptor, const uint8_t *bytes, size_t count) {
   while (count > 0) {
     ssize_t n = write(descriptor, bytes, count);
@@ -180,8 +216,40 @@ int64_t clinux_control_receive(int32_t descriptor, uint8_t *buffer, size_t capac
   return n < 0 ? -errno : n;
 }
 
-int64_t clinux_control_send(int32_t descriptor, const uint8_t *bytes, size_t count) {
-  ssize_t n = send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+int32_t clinux_control_is_member(int32_t descriptor, uint32_t group) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return 0;
+  if (peer.gid == group) return 1;
+  // NGROUPS_MAX: what a process can have.
+  size_t size = 65536 * sizeof(gid_t);
+  gid_t *groups = malloc(size);
+  if (groups == NULL) return 0;
+  length = (socklen_t)size;
+  int found = 0;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0) {
+    for (size_t i = 0; i < length / sizeof(gid_t); i++) found |= groups[i] == group;
+  }
+  free(groups);
+  return found;
+}
+
+int64_t clinux_control_send(int32_t descriptor, const uint8_t *bytes, size_t count,
+                            int32_t attached) {
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  if (attached >= 0) {
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    control.header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(&control.header), &attached, sizeof attached);
+  }
+  ssize_t n = sendmsg(descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   return n < 0 ? -errno : n;
 }
 

@@ -148,14 +148,15 @@ void clinux_sleep(uint64_t nanoseconds) {
   nanosleep(&time, NULL);
 }
 
-void clinux_wait_for_stop(void) {
-  // A signal may come to any thread, so this one looks itself from time to time.
-  while (!clinux_stop_requested()) clinux_sleep(50000000);
-}
-
 uint64_t clinux_monotonic_nanoseconds(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t clinux_thread_nanoseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 

@@ -83,12 +83,13 @@ extension Configuration {
       case "fpga": result.fpga = try fpga(field)
       case "hostLink": result.hostLink = try hostLink(field)
       case "control": result.control = try control(field)
+      case "security": result.security = try security(field)
       case "log": result.logLevel = try field.word(LogLevel.self)
       default:
         throw member.unknown(
           """
           schema, eal, ports, cores, idle, addresses, gateway, gateway6, mac, mtu, tcp, echo, \
-          mqtt, pipelines, filters, fpga, hostLink, control, log
+          mqtt, pipelines, filters, fpga, hostLink, control, security, log
           """)
       }
     }
@@ -329,10 +330,23 @@ extension Configuration {
       case "socket": control.socket = try socketPath(member.field)
       case "mode": control.mode = try mode(member.field)
       case "group": control.group = try member.field.text(maximumBytes: 32)
-      default: throw member.unknown("socket, mode, group")
+      case "operators": control.operators = try member.field.text(maximumBytes: 32)
+      default: throw member.unknown("socket, mode, group, operators")
       }
     }
     return control
+  }
+
+  private static func security(_ field: Field) throws(Field.Problem) -> Security {
+    var security = Security()
+    for member in try field.members() {
+      switch member.key {
+      case "capabilities": security.capabilities = try member.field.word(Capabilities.self)
+      case "calls": security.calls = try member.field.word(Calls.self)
+      default: throw member.unknown("capabilities, calls")
+      }
+    }
+    return security
   }
 
   private static func socketPath(_ field: Field) throws(Field.Problem) -> Text {

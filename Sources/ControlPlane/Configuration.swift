@@ -37,6 +37,7 @@ package struct Configuration: Equatable, Sendable {
   package var fpga: FPGA?
   package var hostLink = HostLink()
   package var control = Control()
+  package var security = Security()
   package var logLevel = LogLevel.info
 
   package init() {}
@@ -109,10 +110,25 @@ package struct Configuration: Equatable, Sendable {
     package var group: Text?
   }
 
+  /// What the firmware gives up when it has started.
+  package struct Security: Equatable, Sendable {
+    package var capabilities = Capabilities.drop
+    package var calls = Calls.confine
+  }
+
+  /// Whether the process keeps its capabilities, or only those that a driver goes on to need.
+  package enum Capabilities: CaseIterable, Sendable { case drop, keep }
+
+  /// Whether the kernel refuses what a running firmware never calls.
+  package enum Calls: CaseIterable, Sendable { case confine, any }
+
   package struct Control: Equatable, Sendable {
     package var socket: Text = "/run/dpu/control.sock"
     package var mode: UInt32 = 0o660
+    /// Group that may connect, a name or a number; nil: that of the process.
     package var group: Text?
+    /// Members of this group may change things; nil: only root and the firmware's own user.
+    package var operators: Text?
   }
 }
 
@@ -161,6 +177,24 @@ extension Configuration.Verify: ClosedWord {
     switch self {
     case .learned: "learned"
     case .trust: "trust"
+    }
+  }
+}
+
+extension Configuration.Capabilities: ClosedWord {
+  package var word: StaticString {
+    switch self {
+    case .drop: "drop"
+    case .keep: "keep"
+    }
+  }
+}
+
+extension Configuration.Calls: ClosedWord {
+  package var word: StaticString {
+    switch self {
+    case .confine: "confine"
+    case .any: "any"
     }
   }
 }

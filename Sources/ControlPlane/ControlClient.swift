@@ -23,6 +23,12 @@ struct ControlClient {
   private var searched = 0
   private var output: [UInt8] = []
   private var sent = 0
+  /// A descriptor that goes out with the next byte of `output`; not owned.
+  private var descriptorToSend: Int32?
+  /// What it wants to hear of.
+  var subscription = EventKinds.none
+  /// Events it did not get since the last that it got.
+  private var lostEvents = 0
   /// The peer will send nothing more.
   private(set) var hasEnded = false
   /// No more requests; goes away once its output has.
@@ -92,24 +98,43 @@ struct ControlClient {
 
   // MARK: Out
 
-  mutating func send(_ reply: Text, now: Instant) {
+  mutating func send(_ reply: Text, with descriptor: Int32? = nil, now: Instant) {
     guard !reply.isEmpty else { return }
+    if let descriptor { descriptorToSend = descriptor }
     if !hasOutput { replyMoved = now }
     output.append(contentsOf: reply.bytes)
     output.append(UInt8(ascii: "\n"))
+  }
+
+  /// False when too much waits already; the client is told how much it lost before the next event.
+  mutating func send(_ event: Event, now: Instant) -> Bool {
+    guard output.count - sent + event.line.bytes.count <= Limits.unsentEventBytes else {
+      lostEvents += 1
+      return false
+    }
+    if lostEvents > 0 {
+      send(
+        #"{"jsonrpc":"2.0","method":"event","params":{"kind":"lost","count":\#(lostEvents)}}"#,
+        now: now)
+      lostEvents = 0
+    }
+    send(event.line, now: now)
+    return true
   }
 
   /// Sends what the socket takes. False when the peer is gone.
   mutating func flush(now: Instant) -> Bool {
     while hasOutput {
       let descriptor = descriptor
+      let attached = descriptorToSend ?? -1
       let start = sent
       let count = unsafe output.withUnsafeBufferPointer {
-        unsafe clinux_control_send(descriptor, $0.baseAddress! + start, $0.count - start)
+        unsafe clinux_control_send(descriptor, $0.baseAddress! + start, $0.count - start, attached)
       }
       if count == -Int64(Errno.again) { return true }
       guard count > 0 else { return false }
       sent += Int(count)
+      descriptorToSend = nil
       replyMoved = now
     }
     output.removeAll(keepingCapacity: output.capacity <= 65_536)

@@ -20,6 +20,7 @@ package enum ControlCounter: Int, CounterKey {
   case closedHalfRequest
   case closedUnreadReply
   case closedError
+  case droppedEvents
 
   package var name: StaticString {
     switch self {
@@ -41,6 +42,7 @@ package enum ControlCounter: Int, CounterKey {
     case .closedHalfRequest: "closedHalfRequest"
     case .closedUnreadReply: "closedUnreadReply"
     case .closedError: "closedError"
+    case .droppedEvents: "droppedEvents"
     }
   }
 }

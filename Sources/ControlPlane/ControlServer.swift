@@ -7,7 +7,12 @@ package import DPUCore
 /// does not read its reply is not read from either, and after a while it is closed.
 package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private let listener: ControlListener
-  private let handler: RequestHandler<Source>
+  private let source: Source
+  private var handler: RequestHandler<Source>
+  /// Of the handler, for other threads.
+  package let counters: CounterReader
+  /// Its members are operators; nil: there are none but administrators.
+  private let operators: UInt32?
   private let patience: Patience
   private let poller: Int32
   private let bell: Int32
@@ -18,13 +23,22 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private var buffer = [UInt8](repeating: 0, count: 65_536)
   private var isStopping = false
   private var hasNewcomers = false
+  private var events = EventSource()
 
   package init(
-    _ listener: ControlListener, source: Source, patience: Patience = Patience()
+    _ listener: ControlListener, source: Source, keeper: ConfigurationKeeper<Source>? = nil,
+    patience: Patience = Patience()
   ) throws(StartFailure) {
     self.listener = listener
     self.patience = patience
-    handler = RequestHandler(source: source)
+    self.source = source
+    operators = try keeper?.running.control.operators.map { (name) throws(StartFailure) in
+      let group = unsafe name.withCString { unsafe clinux_control_group($0) }
+      guard group >= 0 else { throw StartFailure("control.operators: there is no group \(name)") }
+      return UInt32(group)
+    }
+    handler = RequestHandler(source: source, keeper: keeper)
+    counters = handler.counters.reader
     clients = Array(repeating: nil, count: Limits.clients)
     poller = clinux_control_poller()
     bell = clinux_control_bell()
@@ -54,9 +68,6 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
     thread = nil
   }
 
-  /// Counters of requests and refusals.
-  package var counters: CounterReader { handler.counters.reader }
-
   // MARK: The loop
 
   private func run() {
@@ -72,6 +83,7 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
       for slot in clients.indices where clients[slot] != nil {
         if serve(slot) { hasWork = true }
       }
+      if tellEvents() { hasWork = true }
       closeLate()
       // Last, so that who left has made room for who comes.
       if hasNewcomers { accept() }
@@ -113,8 +125,15 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
     var user: UInt32 = 0
     let descriptor = unsafe clinux_control_accept(listener.descriptor, &user)
     guard descriptor >= 0 else { return nil }
-    return ControlClient(
-      descriptor: descriptor, caller: Caller(mayWrite: user == 0 || user == clinux_control_user()))
+    return ControlClient(descriptor: descriptor, caller: caller(descriptor, user: user))
+  }
+
+  private func caller(_ descriptor: Int32, user: UInt32) -> Caller {
+    if user == 0 || user == clinux_control_user() { return Caller(.administrator, user: user) }
+    if let operators, clinux_control_is_member(descriptor, operators) > 0 {
+      return Caller(.operator, user: user)
+    }
+    return Caller(.reader, user: user)
   }
 
   private func turnAway(_ newcomer: ControlClient) {
@@ -141,7 +160,10 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
       guard clients[slot]!.mayBeAnswered else { break }
       switch clients[slot]!.nextLine(now: now) {
       case .whole(let line):
-        clients[slot]!.send(handler.handle(line.span, from: clients[slot]!.caller), now: now)
+        let reply = handler.handle(line.span, from: clients[slot]!.caller)
+        let effects = handler.takeEffects()
+        clients[slot]!.send(reply, with: effects.descriptor, now: now)
+        if let subscription = effects.subscription { clients[slot]!.subscription = subscription }
       case .tooLong:
         clients[slot]!.closeWhenFlushed()
         refuse(slot, .requestTooLarge, "a request has at most \(Limits.requestBytes) bytes")
@@ -154,6 +176,24 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
     }
     watch(slot)
     return clients[slot]!.mayBeAnswered
+  }
+
+  /// Posts what has happened and hands it to those who subscribed. True when a reply has to go out.
+  private func tellEvents() -> Bool {
+    var wanted = EventKinds()
+    for client in clients { if let client { wanted.formUnion(client.subscription) } }
+    events.look(source, wanted, now: now)
+    var hasSent = false
+    for event in source.journal.takePending() {
+      for slot in clients.indices where clients[slot]?.subscription.contains(event.kind) == true {
+        if clients[slot]!.send(event, now: now) {
+          hasSent = true
+        } else {
+          handler.counters.increment(.droppedEvents)
+        }
+      }
+    }
+    return hasSent
   }
 
   private func refuse(_ slot: Int, _ code: RPCError.Code, _ message: Text) {
@@ -191,15 +231,17 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
 
   private var now: Instant { Instant(nanoseconds: clinux_control_now()) }
 
-  /// -1 when nothing is awaited.
   private func millisecondsToDeadline() -> Int32 {
+    var wanted = EventKinds()
     var earliest = Instant.distantFuture
     for client in clients {
-      if let (deadline, _) = client?.deadline(patience) { earliest = min(earliest, deadline) }
+      guard let client else { continue }
+      wanted.formUnion(client.subscription)
+      if let (deadline, _) = client.deadline(patience) { earliest = min(earliest, deadline) }
     }
-    if earliest == .distantFuture { return -1 }
+    earliest = min(earliest, events.deadline(wanted))
     // Rounded up, so that the deadline has come when the wait ends.
-    return Int32(clamping: (earliest - now).milliseconds + 1)
+    return earliest <= now ? 0 : Int32(clamping: (earliest - now).milliseconds + 1)
   }
 
   private func closeLate() {

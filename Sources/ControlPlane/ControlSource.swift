@@ -24,8 +24,37 @@ package protocol ControlSource: AnyObject, Sendable {
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError)
   /// The same with the eBPF filters.
   func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError)
+  /// Ends a connection of a core with a reset.
+  func drop(connection: UInt64, core: Int) throws(ControlFailure)
+  /// Ends the connection of an MQTT client.
+  func disconnect(client: Text) throws(ControlFailure)
+  func setPort(_ name: Text, isUp: Bool) throws(ControlFailure)
+  /// Whether what the configuration names is there and good: programs of pipelines and filters.
+  func check(_ configuration: Configuration) throws(StartFailure)
+  /// Gives the offload what of its settings can change while it runs.
+  func apply(_ mqtt: Configuration.MQTT) throws(ControlFailure)
+  /// Of those that have a program or could get one.
+  var pipelineNames: [Text] { get }
+  var journal: EventJournal { get }
+  /// The memory that counters stand in; nil when it is this process's own.
+  var statistics: StatisticsMemory? { get }
+  var rights: RightsRow { get }
   /// Asks the firmware to stop; it may go on for a moment.
   func shutdown()
+}
+
+/// Shared memory with all counters.
+package struct StatisticsMemory: Sendable {
+  package var descriptor: Int32
+  package var byteCount: Int
+  /// Version of what stands where in it.
+  package var layout: Int
+
+  package init(descriptor: Int32, byteCount: Int, layout: Int) {
+    self.descriptor = descriptor
+    self.byteCount = byteCount
+    self.layout = layout
+  }
 }
 
 package enum CounterGroup: Sendable { case core, tcp, mqtt, link }

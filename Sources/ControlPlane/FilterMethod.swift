@@ -59,7 +59,23 @@ package enum FilterParameter: NamedParameter, Sendable {
   }
 }
 
+extension FilterParameter {
+  package var kind: ParameterKind {
+    switch self {
+    case .port, .engine, .aborted, .deadDevice: .text(maximumBytes: 16)
+    case .program, .packet: .hexadecimal
+    case .path: .text(maximumBytes: 4_096)
+    case .name, .map: .text(maximumBytes: 1_024)
+    case .offset, .limit: .integer(0...Int(Int32.max))
+    case .reset: .boolean
+    }
+  }
+}
+
 extension FilterMethod {
+  /// A packet aside changes nothing.
+  package var isLogged: Bool { self == .load || self == .unload }
+
   package func takes(_ parameter: FilterParameter) -> Bool {
     switch self {
     case .list: false

@@ -25,6 +25,14 @@ package enum Limits {
   package static let wholeRequestMilliseconds: UInt64 = 60_000
   /// A poll loop turns in microseconds; one that needs so long for an answer is stuck.
   package static let coreAnswerMilliseconds: UInt64 = 500
+  /// Lines of the log that are kept for `log.tail`: days of a healthy firmware.
+  package static let logLines = 4_096
+  /// How often streams of pipelines are looked at while somebody subscribes to them.
+  package static let streamMilliseconds: UInt64 = 10
+  /// How often health is looked at.
+  package static let healthMilliseconds: UInt64 = 1_000
+  /// Events that wait for a subscriber; beyond, it loses events and is told how many.
+  package static let unsentEventBytes = 1 << 20
   /// Requests of one client before it is the others' turn.
   package static let requestsPerTurn = 16
 

@@ -7,13 +7,20 @@ package protocol PartMethod: CaseIterable, Sendable where AllCases == [Self] {
 
   var name: StaticString { get }
   var summary: StaticString { get }
-  /// Only root and the firmware's own user may call these.
+  /// Only operators and administrators may call these.
   var isWrite: Bool { get }
+  /// Only root and the firmware's own user may call these.
+  var isForAdministrators: Bool { get }
+  /// Whether a call that worked stands in the log.
+  var isLogged: Bool { get }
   func takes(_ parameter: Argument) -> Bool
   func requires(_ parameter: Argument) -> Bool
 }
 
 extension PartMethod {
+  package var isForAdministrators: Bool { false }
+  package var isLogged: Bool { isWrite }
+
   package init?(named name: Text) {
     for method in Self.allCases where Text(stringLiteral: method.name) == name {
       self = method
@@ -44,7 +51,7 @@ package struct MethodCall<Method: PartMethod> {
     self.method = method
     path = field?.path ?? JSONPath()
     do throws(JSONField.Problem) {
-      for member in try Parameters.members(field) where member.key != except {
+      for member in try Self.members(field) where member.key != except {
         let parameter: Method.Argument = try member.parameter(
           of: method.name, where: method.takes)
         given.append((parameter, member.field))
@@ -56,6 +63,12 @@ package struct MethodCall<Method: PartMethod> {
     } catch {
       throw RPCError(.invalidParameters, error.message, path: error.path)
     }
+  }
+
+  /// Parameters go by name; an empty array says as well that there are none.
+  private static func members(_ field: JSONField?) throws(JSONField.Problem) -> [JSONField.Member] {
+    guard let field, field.node.kind != .array || field.node.count > 0 else { return [] }
+    return try field.members()
   }
 
   package subscript(parameter: Method.Argument) -> JSONField? {

@@ -4,6 +4,8 @@ import JSONText
 /// The parameters of some methods, by name.
 package protocol NamedParameter: CaseIterable where AllCases == [Self] {
   var name: StaticString { get }
+  /// For rpc.schema.
+  var kind: ParameterKind { get }
 }
 
 extension JSONField.Member {
@@ -26,7 +28,7 @@ extension JSONField.Member {
 
 /// A named parameter; it means the same in every method that takes it.
 package enum Parameter: NamedParameter, Sendable {
-  case offset, limit, topic, client
+  case offset, limit, topic, client, method, core, id, port, up, level, kinds
 
   package var name: StaticString {
     switch self {
@@ -34,46 +36,47 @@ package enum Parameter: NamedParameter, Sendable {
     case .limit: "limit"
     case .topic: "topic"
     case .client: "client"
+    case .method: "method"
+    case .core: "core"
+    case .id: "id"
+    case .port: "port"
+    case .up: "up"
+    case .level: "level"
+    case .kinds: "kinds"
     }
   }
 
-  package var isRequired: Bool { self == .topic }
+  package var kind: ParameterKind {
+    switch self {
+    case .offset: .integer(0...Int(Int32.max))
+    case .limit: .integer(1...Limits.rowsPerReply)
+    // MQTT 5.0, section 1.5.4: a string has at most 65,535 bytes.
+    case .topic, .client: .text(maximumBytes: 65_535)
+    case .method: .text(maximumBytes: Limits.identifierBytes)
+    case .core: .integer(0...Int(Int32.max))
+    case .id: .integer(0...Int.max)
+    case .port: .text(maximumBytes: 32)
+    case .up: .boolean
+    case .level: .text(maximumBytes: 16)
+    case .kinds: .array
+    }
+  }
 }
 
-/// The values of a request's parameters, with defaults for those that were left out.
-struct Parameters {
-  var offset = 0
-  var limit = 100
-  var topic = Text()
-  var client: Text?
+extension GeneralCall {
+  /// What a listing begins with.
+  func offset() throws(RPCError) -> Int { try integer(.offset) ?? 0 }
+  func limit() throws(RPCError) -> Int { try integer(.limit) ?? 100 }
 
-  init(_ field: JSONField?, of method: Method) throws(RPCError) {
-    do throws(JSONField.Problem) {
-      var given: [Parameter] = []
-      for member in try Self.members(field) {
-        let parameter: Parameter = try member.parameter(of: method.name, where: method.takes)
-        given.append(parameter)
-        switch parameter {
-        case .offset: offset = try member.field.integer(0...Int(Int32.max))
-        case .limit: limit = try member.field.integer(1...Limits.rowsPerReply)
-        // MQTT 5.0, section 1.5.4: a string has at most 65,535 bytes.
-        case .topic: topic = try member.field.text(maximumBytes: 65_535)
-        case .client: client = try member.field.text(maximumBytes: 65_535)
-        }
-      }
-      for parameter in Parameter.allCases
-      where method.takes(parameter) && parameter.isRequired && !given.contains(parameter) {
-        let path = field?.path ?? JSONPath()
-        throw JSONField.Problem(path: path, message: "has no parameter \"\(parameter.name)\"")
-      }
-    } catch {
-      throw RPCError(.invalidParameters, error.message, path: error.path)
-    }
+  /// Within what the parameter allows.
+  func integer(_ parameter: Parameter) throws(RPCError) -> Int? {
+    guard case .integer(let range) = parameter.kind else { return nil }
+    return try integer(parameter, in: range)
   }
 
-  /// Parameters go by name; an empty array says as well that there are none.
-  static func members(_ field: JSONField?) throws(JSONField.Problem) -> [JSONField.Member] {
-    guard let field, field.node.kind != .array || field.node.count > 0 else { return [] }
-    return try field.members()
+  /// Within what the parameter allows.
+  func text(_ parameter: Parameter) throws(RPCError) -> Text? {
+    guard case .text(let maximum) = parameter.kind else { return nil }
+    return try text(parameter, maximumBytes: maximum)
   }
 }

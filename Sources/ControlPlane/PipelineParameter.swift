@@ -62,7 +62,33 @@ package enum PipelineParameter: NamedParameter, Sendable {
   }
 }
 
+extension PipelineParameter {
+  package var kind: ParameterKind {
+    switch self {
+    case .pipeline: .text(maximumBytes: Limits.pipelineNameBytes)
+    case .program: .text(maximumBytes: Limits.requestBytes)
+    case .path: .text(maximumBytes: 4_096)
+    case .ports: .object
+    case .keep, .atomic, .reflectInput, .reflectOutput: .boolean
+    case .writes, .packets, .replicas: .array
+    case .packet: .hexadecimal
+    case .table, .action, .profile, .counter, .meter, .register, .valueSet, .calculation, .digest:
+      .text(maximumBytes: 1_024)
+    // By name or in the order of the program.
+    case .keys, .arguments: .anything
+    case .value, .polynomial, .initial, .final: .value
+    case .entry, .priority, .member, .group, .timeoutMilliseconds, .index, .count, .bytes,
+      .committedRate, .committedBurst, .peakRate, .peakBurst, .session, .port, .truncate, .depth,
+      .packetsPerSecond, .width, .core, .offset, .limit:
+      .integer(0...Int.max)
+    }
+  }
+}
+
 extension PipelineMethod {
+  /// Table writes come by the thousand: they are counted, not logged.
+  package var isLogged: Bool { self == .load || self == .unload }
+
   package func takes(_ parameter: PipelineParameter) -> Bool {
     if parameter == .pipeline { return self != .list && self != .verify }
     return switch self {

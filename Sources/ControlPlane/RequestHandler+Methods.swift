@@ -3,50 +3,72 @@ import JSONText
 
 // The results of the methods. Members are only ever added: scripts rely on these names.
 extension RequestHandler {
-  func answer(
-    _ method: Method, _ parameters: Parameters, to json: inout JSONWriter
+  mutating func answer(_ call: GeneralCall, to json: inout JSONWriter) throws(RPCError) {
+    switch call.method {
+    case .rpcList: writeMethods(to: &json)
+    case .rpcSchema: try writeSchema(of: call.text(.method), call, to: &json)
+    case .versionGet: writeVersion(to: &json)
+    case .systemHealth: writeHealth(to: &json)
+    case .systemUptime: json.member("milliseconds", source.uptime.milliseconds)
+    case .systemRights: writeRights(to: &json)
+    case .systemShutdown:
+      source.shutdown()
+      json.member("stopping", true)
+    case .portList: writePorts(to: &json)
+    case .coreStats: writeCores(to: &json)
+    case .memoryStats: writePools(to: &json)
+    case .controlStats: writeOwnCounters(to: &json)
+    case .tcpStats: writeCounters(.tcp, to: &json)
+    case .mqttStats: writeCounters(.mqtt, to: &json)
+    case .logTail: try writeLog(call, to: &json)
+    case .logLevel: try setLogLevel(call, to: &json)
+    case .eventSubscribe: try subscribe(call, to: &json)
+    case .statsOpen: try openStatistics(to: &json)
+    default: try answerFromCores(call, to: &json)
+    }
+  }
+
+  /// What a poll loop or a device must be asked for.
+  private func answerFromCores(
+    _ call: GeneralCall, to json: inout JSONWriter
   ) throws(RPCError) {
+    let offset = try call.offset()
+    let limit = try call.limit()
+    let topic = try call.text(.topic) ?? Text()
+    let client = try call.text(.client)
+    let core = try call.integer(.core) ?? 0
+    let id = try call.integer(.id) ?? 0
+    let port = try call.text(.port) ?? Text()
+    let isUp = try call.boolean(.up) ?? true
     do throws(ControlFailure) {
-      json.beginObject()
-      switch method {
-      case .rpcList: writeMethods(to: &json)
-      case .versionGet: writeVersion(to: &json)
-      case .systemHealth: writeHealth(to: &json)
-      case .systemUptime: json.member("milliseconds", source.uptime.milliseconds)
-      case .systemShutdown:
-        source.shutdown()
-        json.member("stopping", true)
-      case .portList: writePorts(to: &json)
-      case .coreStats: writeCores(to: &json)
-      case .memoryStats: writePools(to: &json)
-      case .controlStats: writeOwnCounters(to: &json)
-      case .tcpStats: writeCounters(.tcp, to: &json)
-      case .tcpList: try writeConnections(parameters, to: &json)
-      case .mqttStats: writeCounters(.mqtt, to: &json)
-      case .mqttClients: try writeClients(parameters, to: &json)
-      case .mqttExplain: try writeExplanation(parameters, to: &json)
-      case .linkStats: try writeLinks(to: &json)
+      switch call.method {
+      case .tcpList: try writeConnections(offset, limit, to: &json)
+      case .tcpDrop:
+        try source.drop(connection: UInt64(id), core: core)
+        json.member("dropped", id)
+      case .mqttClients: try writeClients(offset, limit, to: &json)
+      case .mqttExplain: try writeExplanation(topic, client, to: &json)
+      case .mqttDisconnect:
+        try source.disconnect(client: client ?? Text())
+        json.member("disconnected", text: client ?? Text())
+      case .portSet:
+        try source.setPort(port, isUp: isUp)
+        json.member("port", text: port)
+        json.member("up", isUp)
+      default: try writeLinks(to: &json)
       }
-      json.endObject()
     } catch {
       throw RPCError(error)
     }
   }
 
-  // MARK: System
+  // MARK: The interface itself
 
   private func writeMethods(to json: inout JSONWriter) {
     json.key("methods")
     json.beginArray()
-    for method in Method.allCases {
-      json.beginObject()
-      write(method.name, method.summary, isWrite: method.isWrite, to: &json)
-      for parameter in Parameter.allCases where method.takes(parameter) {
-        write(parameter: parameter.name, isRequired: parameter.isRequired, to: &json)
-      }
-      json.endArray()
-      json.endObject()
-    }
+    writeMethods(of: Method.self, to: &json)
+    writeMethods(of: ConfigurationMethod.self, to: &json)
     writeMethods(of: PipelineMethod.self, to: &json)
     writeMethods(of: FilterMethod.self, to: &json)
     json.endArray()
@@ -55,38 +77,133 @@ extension RequestHandler {
   private func writeMethods<Part: PartMethod>(of part: Part.Type, to json: inout JSONWriter) {
     for method in Part.allCases {
       json.beginObject()
-      write(method.name, method.summary, isWrite: method.isWrite, to: &json)
+      json.member("name", string: method.name)
+      json.member("summary", string: method.summary)
+      json.member("write", method.isWrite)
+      json.member("role", string: method.role.word)
+      json.key("parameters")
+      json.beginArray()
       for parameter in Part.Argument.allCases where method.takes(parameter) {
-        write(parameter: parameter.name, isRequired: method.requires(parameter), to: &json)
+        json.beginObject()
+        json.member("name", string: parameter.name)
+        json.member("required", method.requires(parameter))
+        json.endObject()
       }
       json.endArray()
       json.endObject()
     }
   }
 
-  /// The members of a method up to the start of its parameters.
-  private func write(
-    _ name: StaticString, _ summary: StaticString, isWrite: Bool, to json: inout JSONWriter
-  ) {
-    json.member("name", string: name)
-    json.member("summary", string: summary)
-    json.member("write", isWrite)
-    json.key("parameters")
-    json.beginArray()
+  private func writeSchema(
+    of method: Text?, _ call: GeneralCall, to json: inout JSONWriter
+  ) throws(RPCError) {
+    json.member("$schema", string: "https://json-schema.org/draft/2020-12/schema")
+    json.key("methods")
+    json.beginObject()
+    var count = writeSchemas(of: Method.self, method, to: &json)
+    count += writeSchemas(of: ConfigurationMethod.self, method, to: &json)
+    count += writeSchemas(of: PipelineMethod.self, method, to: &json)
+    count += writeSchemas(of: FilterMethod.self, method, to: &json)
+    json.endObject()
+    if count == 0, let method {
+      throw RPCError(.notFound, "there is no method \(method)", path: call.path(of: .method))
+    }
   }
 
-  private func write(parameter: StaticString, isRequired: Bool, to json: inout JSONWriter) {
-    json.beginObject()
-    json.member("name", string: parameter)
-    json.member("required", isRequired)
-    json.endObject()
+  /// Returns how many there are.
+  private func writeSchemas<Part: PartMethod>(
+    of part: Part.Type, _ wanted: Text?, to json: inout JSONWriter
+  ) -> Int {
+    var count = 0
+    for method in Part.allCases
+    where wanted == nil || wanted == Text(stringLiteral: method.name) {
+      count += 1
+      json.key(method.name)
+      json.beginObject()
+      json.member("description", string: method.summary)
+      json.member("type", string: "object")
+      json.key("properties")
+      json.beginObject()
+      for parameter in Part.Argument.allCases where method.takes(parameter) {
+        json.key(parameter.name)
+        json.beginObject()
+        parameter.kind.write(to: &json)
+        json.endObject()
+      }
+      json.endObject()
+      json.array(
+        "required", Part.Argument.allCases.filter { method.takes($0) && method.requires($0) }
+      ) { json, parameter in json.value(string: parameter.name) }
+      json.member("additionalProperties", false)
+      json.endObject()
+    }
+    return count
   }
+
+  // MARK: The journal
+
+  private func writeLog(_ call: GeneralCall, to json: inout JSONWriter) throws(RPCError) {
+    json.array("lines", source.journal.tail(try call.limit())) { json, line in
+      json.value(text: line)
+    }
+  }
+
+  private func setLogLevel(_ call: GeneralCall, to json: inout JSONWriter) throws(RPCError) {
+    if let field = call[.level] {
+      do throws(JSONField.Problem) {
+        source.journal.level = try field.word(Configuration.LogLevel.self)
+      } catch {
+        throw RPCError(error)
+      }
+    }
+    json.member("level", string: source.journal.level.word)
+  }
+
+  /// Replaces what the connection subscribed to before; an empty list ends it.
+  private mutating func subscribe(
+    _ call: GeneralCall, to json: inout JSONWriter
+  ) throws(RPCError) {
+    var kinds = EventKinds()
+    let list = try call.required(.kinds)
+    do throws(JSONField.Problem) {
+      for field in try list.elements(0...EventKind.allCases.count) {
+        kinds.insert(try field.word(EventKind.self))
+      }
+    } catch {
+      throw RPCError(error)
+    }
+    effects.subscription = kinds
+    json.array("subscribed", EventKind.allCases.filter { kinds.contains($0) }) { json, kind in
+      json.value(string: kind.word)
+    }
+  }
+
+  private mutating func openStatistics(to json: inout JSONWriter) throws(RPCError) {
+    guard let memory = source.statistics else {
+      throw RPCError(.unavailable, "the counters do not stand in shared memory")
+    }
+    effects.descriptor = memory.descriptor
+    json.member("bytes", memory.byteCount)
+    json.member("layout", memory.layout)
+  }
+
+  // MARK: System
 
   private func writeVersion(to json: inout JSONWriter) {
     let version = source.version
     json.member("version", string: version.version)
     json.member("architecture", string: version.architecture)
+    json.member("interface", ControlInterface.version)
     json.member("dpdk", text: version.dpdk)
+  }
+
+  private func writeRights(to json: inout JSONWriter) {
+    let rights = source.rights
+    json.member("user", rights.user)
+    var mask: Text = "0x"
+    mask.append(rights.capabilities, radix: 16, width: 16)
+    json.member("capabilities", text: mask)
+    json.member("confined", rights.isConfined)
   }
 
   private func writeHealth(to json: inout JSONWriter) {
@@ -216,11 +333,11 @@ extension RequestHandler {
   // MARK: TCP
 
   private func writeConnections(
-    _ parameters: Parameters, to json: inout JSONWriter
+    _ offset: Int, _ limit: Int, to json: inout JSONWriter
   ) throws(ControlFailure) {
-    let page = try source.tcpConnections(offset: parameters.offset, limit: parameters.limit)
+    let page = try source.tcpConnections(offset: offset, limit: limit)
     json.member("total", page.total)
-    json.member("offset", parameters.offset)
+    json.member("offset", offset)
     json.key("connections")
     json.beginArray()
     for row in page.rows {
@@ -247,11 +364,11 @@ extension RequestHandler {
   // MARK: MQTT
 
   private func writeClients(
-    _ parameters: Parameters, to json: inout JSONWriter
+    _ offset: Int, _ limit: Int, to json: inout JSONWriter
   ) throws(ControlFailure) {
-    let page = try source.mqttClients(offset: parameters.offset, limit: parameters.limit)
+    let page = try source.mqttClients(offset: offset, limit: limit)
     json.member("total", page.total)
-    json.member("offset", parameters.offset)
+    json.member("offset", offset)
     json.key("clients")
     json.beginArray()
     for row in page.rows {
@@ -276,10 +393,10 @@ extension RequestHandler {
   }
 
   private func writeExplanation(
-    _ parameters: Parameters, to json: inout JSONWriter
+    _ topic: Text, _ client: Text?, to json: inout JSONWriter
   ) throws(ControlFailure) {
-    let result = try source.explain(topic: parameters.topic, client: parameters.client)
-    json.member("topic", text: parameters.topic)
+    let result = try source.explain(topic: topic, client: client)
+    json.member("topic", text: topic)
     json.member("decision", string: result.decision)
     json.member("reason", string: result.reason)
     json.member("certified", result.isCertified)

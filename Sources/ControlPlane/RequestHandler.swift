@@ -1,21 +1,35 @@
 package import DPUCore
 import JSONText
 
-/// Who sent a request.
-package struct Caller: Sendable {
-  package var mayWrite: Bool
-  package init(mayWrite: Bool) { self.mayWrite = mayWrite }
+/// What an answer does besides saying something.
+struct AnswerEffects {
+  /// Goes to the client with the reply; stays the firmware's.
+  var descriptor: Int32?
+  /// What the client wants to hear of from now on.
+  var subscription: EventKinds?
 }
 
 /// JSON-RPC 2.0 from bytes to bytes: no socket, no clock.
 package struct RequestHandler<Source: ControlSource>: ~Copyable {
   let source: Source
+  /// Nil: there is none to ask about.
+  let keeper: ConfigurationKeeper<Source>?
   package let counters = Counters<ControlCounter>()
+  /// Of the lines answered since it was taken.
+  var effects = AnswerEffects()
 
-  package init(source: Source) { self.source = source }
+  package init(source: Source, keeper: ConfigurationKeeper<Source>? = nil) {
+    self.source = source
+    self.keeper = keeper
+  }
+
+  mutating func takeEffects() -> AnswerEffects {
+    defer { effects = AnswerEffects() }
+    return effects
+  }
 
   /// Answers one line. Empty for a notification, else one JSON text without a line feed.
-  package func handle(_ line: RawSpan, from caller: Caller) -> Text {
+  package mutating func handle(_ line: RawSpan, from caller: Caller) -> Text {
     var reply = JSONWriter()
     do throws(JSONDocument.Failure) {
       let root = JSONField(node: try JSONDocument.parse(line), path: JSONPath())
@@ -41,7 +55,9 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
   // MARK: One request
 
   /// Section 6: an array of requests is answered by an array of their replies, if there are any.
-  private func handleBatch(_ batch: JSONField, from caller: Caller, to reply: inout JSONWriter) {
+  private mutating func handleBatch(
+    _ batch: JSONField, from caller: Caller, to reply: inout JSONWriter
+  ) {
     guard let requests = try? batch.elements(1...Limits.batchRequests) else {
       let error = RPCError(
         .invalidRequest, "a batch holds 1 to \(Limits.batchRequests) requests", path: batch.path)
@@ -56,7 +72,7 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
     reply.value(finished: replies)
   }
 
-  private func handleRequest(
+  private mutating func handleRequest(
     _ field: JSONField, from caller: Caller, to reply: inout JSONWriter
   ) {
     counters.increment(.requests)
@@ -64,24 +80,7 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
     do throws(RPCError) {
       let request = try Request(field, id: &id)
       var result = JSONWriter()
-      if let method = Method(named: request.method) {
-        try check(caller, mayCall: method.name, isWrite: method.isWrite)
-        try answer(method, Parameters(request.parameters, of: method), to: &result)
-      } else if let method = PipelineMethod(named: request.method) {
-        try check(caller, mayCall: method.name, isWrite: method.isWrite)
-        result.beginObject()
-        try source.pipelines(PipelineCall(method, request.parameters), to: &result)
-        result.endObject()
-      } else if let method = FilterMethod(named: request.method) {
-        try check(caller, mayCall: method.name, isWrite: method.isWrite)
-        result.beginObject()
-        try source.filters(FilterCall(method, request.parameters), to: &result)
-        result.endObject()
-      } else {
-        throw RPCError(
-          .unknownMethod, "there is no method \(request.method); rpc.list tells those there are",
-          path: request.methodPath)
-      }
+      try answer(request.method, request.parameters, at: request.methodPath, caller, to: &result)
       guard reply.text.bytes.count + result.text.bytes.count <= Limits.resultBytes else {
         throw RPCError(
           .replyTooLarge, "the results have more than \(Limits.resultBytes) bytes; ask for less")
@@ -105,12 +104,53 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
     }
   }
 
-  private func check(
-    _ caller: Caller, mayCall name: StaticString, isWrite: Bool
+  /// Finds the part that a method belongs to, and lets it write the result.
+  private mutating func answer(
+    _ name: Text, _ parameters: JSONField?, at path: JSONPath, _ caller: Caller,
+    to result: inout JSONWriter
   ) throws(RPCError) {
-    guard caller.mayWrite || !isWrite else {
-      throw RPCError(.permissionDenied, "\(name) is for root and the firmware's own user")
+    result.beginObject()
+    if let method = Method(named: name) {
+      try check(caller, mayCall: method)
+      try answer(GeneralCall(method, parameters), to: &result)
+      note(method, caller)
+    } else if let method = PipelineMethod(named: name) {
+      try check(caller, mayCall: method)
+      try source.pipelines(PipelineCall(method, parameters), to: &result)
+      note(method, caller)
+    } else if let method = FilterMethod(named: name) {
+      try check(caller, mayCall: method)
+      try source.filters(FilterCall(method, parameters), to: &result)
+      note(method, caller)
+    } else if let method = ConfigurationMethod(named: name) {
+      try check(caller, mayCall: method)
+      let call = try ConfigurationCall(method, parameters)
+      guard let keeper else { throw RPCError(.unavailable, "there is no configuration") }
+      try keeper.answer(call, to: &result)
+      note(method, caller)
+    } else {
+      throw RPCError(
+        .unknownMethod, "there is no method \(name); rpc.list tells those there are", path: path)
     }
+    result.endObject()
+  }
+
+  private func check<Called: PartMethod>(
+    _ caller: Caller, mayCall method: Called
+  ) throws(RPCError) {
+    guard caller.role.rawValue >= method.role.rawValue else {
+      throw RPCError(
+        .permissionDenied,
+        method.isForAdministrators
+          ? "\(method.name) is for root and the firmware's own user"
+          : "\(method.name) is for root, the firmware's own user and its operators")
+    }
+  }
+
+  /// What an operator changed stands in the log.
+  private func note<Called: PartMethod>(_ method: Called, _ caller: Caller) {
+    guard method.isLogged else { return }
+    source.journal.post(.change, .info, "\(method.name) by user \(caller.user)")
   }
 
   private func refuse(_ error: RPCError, id: RequestID, to reply: inout JSONWriter) {

@@ -47,6 +47,21 @@ package struct HealthCheck: Sendable {
   }
 }
 
+/// What the process may still do.
+package struct RightsRow: Sendable {
+  package var user: UInt32
+  /// Effective capabilities that any of its threads has, as capabilities(7) numbers them.
+  package var capabilities: UInt64
+  /// Whether the kernel refuses system calls that a running firmware never makes.
+  package var isConfined: Bool
+
+  package init(user: UInt32, capabilities: UInt64, isConfined: Bool) {
+    self.user = user
+    self.capabilities = capabilities
+    self.isConfined = isConfined
+  }
+}
+
 package struct PortRow: Sendable {
   package var name: Text
   package var role: Configuration.Role

@@ -62,6 +62,11 @@ package struct DPDKPort: BitwiseCopyable, Sendable {
 
   package func close() { cdpdk_port_close(number) }
 
+  /// Takes the link up or down; not every driver can.
+  package func setLink(isUp: Bool) throws(DPDKFailure) {
+    try DPDKFailure.check(cdpdk_port_set_link(number, isUp ? 1 : 0))
+  }
+
   /// Hardware address, the first byte on the wire in the highest place of six.
   package func hardwareAddress() throws(DPDKFailure) -> UInt64 {
     let mac = try info().mac

@@ -26,6 +26,12 @@ package struct Counters<Key: CounterKey>: ~Copyable {
   @inline(__always)
   package func increment(_ key: Key) { cells.add(1, at: key.rawValue) }
 
+  /// For one that keeps the largest value that came.
+  package func raise(_ key: Key, to value: UInt64) {
+    let known = cells.value(at: key.rawValue)
+    if value > known { cells.add(value - known, at: key.rawValue) }
+  }
+
   package subscript(key: Key) -> UInt64 { cells.value(at: key.rawValue) }
 
   /// A view that another thread may keep; the cells live as long as the process.
@@ -56,18 +62,53 @@ package struct CounterReader: Sendable, BitwiseCopyable {
   package var count: Int { cells.count }
   package func value(at index: Int) -> UInt64 { cells.value(at: index) }
   package func value<Key: CounterKey>(_ key: Key) -> UInt64 { cells.value(at: key.rawValue) }
+
+  /// Where the first of them stands in the shared memory, in bytes; nil when it is elsewhere.
+  package var sharedOffset: Int? { CounterArena.offset(of: cells) }
+}
+
+/// Shared memory for the counters that are made from now on. Other programs read it while this one
+/// counts, so nobody has to ask.
+package enum CounterArena {
+  // Set at start-up, before there is a second thread.
+  private nonisolated(unsafe) static var base: UInt = 0
+  private nonisolated(unsafe) static var next: UInt = 0
+  private nonisolated(unsafe) static var end: UInt = 0
+
+  /// Counters stand in `byteCount` bytes at `address + start`, until they are full; then in memory
+  /// of the process. The memory stays for ever. Call before there is a second thread.
+  package static func use(address: UInt, start: Int, byteCount: Int) {
+    unsafe base = address
+    unsafe next = address + UInt(start)
+    unsafe end = address + UInt(start + byteCount)
+  }
+
+  /// Zeroed; nil when there is no room.
+  fileprivate static func take(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard unsafe next + UInt(byteCount) <= end else { return nil }
+    defer { unsafe next += UInt(byteCount) }
+    return unsafe UnsafeMutableRawPointer(bitPattern: next)
+  }
+
+  fileprivate static func offset(of cells: CounterCells) -> Int? {
+    let address = unsafe UInt(bitPattern: cells.base)
+    guard unsafe address >= base && address < end else { return nil }
+    return unsafe Int(address - base)
+  }
 }
 
 /// Cells are never freed: counters are made at start-up and read until the end.
 @safe
 private struct CounterCells: BitwiseCopyable, @unchecked Sendable {
-  private let base: UnsafeMutablePointer<UInt64>
+  fileprivate let base: UnsafeMutablePointer<UInt64>
   let count: Int
 
   init(count: Int) {
     self.count = count
-    let raw = UnsafeMutableRawPointer.allocate(
-      byteCount: (max(1, count) * 8 + 63) / 64 * 64, alignment: 64)
+    let byteCount = (max(1, count) * 8 + 63) / 64 * 64
+    let raw =
+      unsafe CounterArena.take(byteCount)
+      ?? UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
     unsafe base = raw.bindMemory(to: UInt64.self, capacity: max(1, count))
     unsafe base.initialize(repeating: 0, count: max(1, count))
   }

@@ -1,5 +1,6 @@
 import ControlPlane
 import DPUCore
+import MQTTOffload
 import PacketWire
 
 /// What the control thread asks of a poll loop.
@@ -9,6 +10,11 @@ enum CoreQuestion: BitwiseCopyable {
   /// For the topic and the client in the mailbox; `anyClient` when the latter is not given.
   case explain(anyClient: Bool)
   case link
+  case adopt(OffloadPolicy)
+  /// The connection; `clientFound` says whether it was there.
+  case drop(SlabHandle)
+  /// The client in the mailbox; the same.
+  case disconnect
 }
 
 /// Where the control thread asks a worker about connections and clients.

@@ -6,7 +6,7 @@ import PipelineHost
 
 @main
 struct Firmware {
-  static let version: StaticString = "0.1.0"
+  static let version = ProductVersion.text
 
   static func main() {
     clinux_signals_install()
@@ -27,6 +27,9 @@ struct Firmware {
       ("dpu \(version)" as Text).printLine(to: 1)
       return 0
     }
+    if let first = arguments.first, first == "call" {
+      return CallCommand.run(Array(arguments.dropFirst()))
+    }
     if arguments == ["--selftest"] { return try SelfTest.run() ? 0 : 1 }
     if arguments.count == 2, arguments[0] == "--check-config" {
       let configuration = try Configuration.load(arguments[1])
@@ -36,11 +39,12 @@ struct Firmware {
       return 0
     }
     if arguments.count == 2, arguments[0] == "--config" {
-      try serve(Configuration.load(arguments[1]))
+      try serve(Configuration.load(arguments[1]), file: arguments[1])
       return 0
     }
-    ("usage: dpu --config FILE | --check-config FILE | --selftest | --version" as Text)
-      .printLine(to: 2)
+    let usage: Text =
+      "usage: dpu --config FILE | --check-config FILE | --selftest | --version | call METHOD [JSON]"
+    usage.printLine(to: 2)
     return 2
   }
 

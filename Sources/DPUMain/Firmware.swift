@@ -12,12 +12,14 @@ import TCPLite
 /// From a configuration to running workers and back.
 extension Firmware {
   /// Runs until SIGTERM or SIGINT, or until an operator asks for the end.
-  static func serve(_ configuration: Configuration) throws(StartFailure) {
+  static func serve(_ configuration: Configuration, file: Text) throws(StartFailure) {
     // Before any device is touched: a second firmware fails here and harms nobody.
     let control = try ControlListener(configuration.control)
     let linkSocket = try ControlListener(
       path: configuration.hostLink.socket, mode: 0o660, group: configuration.hostLink.group)
     let plan = try StartPlan(configuration)
+    // Before anything counts.
+    let statistics = StatisticsSegment(cores: configuration.cores.count)
     // Asked before DPDK pins this thread.
     let processors = Processors.current().without(configuration.cores)
     try plan.startDPDK()
@@ -25,6 +27,8 @@ extension Firmware {
     let board = try PipelineBoard(configuration, now: DPDK.now, random: plan.random)
     let filters = try FilterBoard(configuration, random: plan.random)
     let ports = try plan.openPorts()
+    let rights = Rights(configuration, ports: ports.ports)
+    try rights.dropCapabilities()
     let mac = try plan.hardwareAddress(of: ports.ports[0])
     guard
       let links = HostLinkListener(
@@ -46,18 +50,30 @@ extension Firmware {
     guard error == 0 else {
       throw StartFailure("starting the thread of the host link failed with error \(Int(-error))")
     }
+    let journal = EventJournal(level: configuration.logLevel, now: { DPDK.now })
+    statistics?.publish(handles, ports: plan.ports)
     let source = FirmwareSource(
       configuration, plan: plan.ports, ports: ports.ports, pools: ports.pools, cores: handles,
       pipelines: PipelineService(board, workers: PipelineCores(handles)),
-      filters: FilterService(filters, workers: FilterCores(handles)))
-    let server = try ControlServer(control, source: source)
+      filters: FilterService(filters, workers: FilterCores(handles)), journal: journal,
+      statistics: statistics?.memory)
+    let keeper = ConfigurationKeeper(configuration, file: file, source: source)
+    let server = try ControlServer(control, source: source, keeper: keeper)
     try server.start(on: processors)
+    try rights.confineCalls()
     if configuration.logLevel != .error {
       ("dpu \(version): \(ports.ports.count) port(s), \(workers.count) worker(s)" as Text)
         .printLine(to: 2)
     }
 
-    clinux_wait_for_stop()
+    ServiceWatch.tell("READY=1\nSTATUS=\(ports.ports.count) port(s), \(workers.count) worker(s)")
+    var watch = ServiceWatch(handles.map { $0.loop }, now: DPDK.now)
+    // A signal may come to any thread, so this one looks itself from time to time.
+    while clinux_stop_requested() == 0 {
+      clinux_sleep(50_000_000)
+      watch.look(now: DPDK.now)
+    }
+    ServiceWatch.tell("STOPPING=1")
     server.stop()
     for worker in workers { worker.join() }
     links.stop()
@@ -158,7 +174,9 @@ struct StartPlan {
     let mailbox = CoreMailbox(CoreContents())
     let stage = FirmwareStage(
       stack: TCPStack(configuration: stack(mac: mac), now: now),
-      offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: now),
+      offload: MQTTOffload(
+        Self.offload(configuration, keys: (random(), random())), listenerTag: FirmwareStage.mqttTag,
+        now: now),
       link: WorkerLink(links.mailbox(index), channelsMax: configuration.tcp.connections),
       neighbours: neighbours, pipelines: pipelines, filters: filters,
       echoPort: configuration.echoPort,
@@ -167,8 +185,10 @@ struct StartPlan {
     return Worker(loop: PollLoop(device: device, stage: stage), idle: idle, mailbox: mailbox)
   }
 
-  var offload: OffloadConfiguration {
-    var result = OffloadConfiguration(keys: (random(), random()))
+  static func offload(
+    _ configuration: Configuration, keys: (UInt64, UInt64)
+  ) -> OffloadConfiguration {
+    var result = OffloadConfiguration(keys: keys)
     // Each core sees the subscriptions of its own connections only, so with several of them
     // nobody knows all receivers of a message.
     let consumes = configuration.mqtt.consume == .certified && configuration.cores.count == 1

@@ -20,12 +20,16 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   private let pipelineService: PipelineService<PipelineCores>
   private let filterService: FilterService<FilterCores>
   private let started: Instant
+  let journal: EventJournal
+  let statistics: StatisticsMemory?
 
   init(
     _ configuration: Configuration, plan: [Configuration.Port], ports: [DPDKPort],
     pools: [DPDKPool], cores: [CoreHandle], pipelines: PipelineService<PipelineCores>,
-    filters: FilterService<FilterCores>
+    filters: FilterService<FilterCores>, journal: EventJournal, statistics: StatisticsMemory?
   ) {
+    self.journal = journal
+    self.statistics = statistics
     self.configuration = configuration
     portPlan = plan
     dpdkPorts = ports
@@ -49,6 +53,58 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   var uptime: Interval { DPDK.now - started }
 
   func shutdown() { clinux_request_stop() }
+
+  var pipelineNames: [Text] { pipelineService.names }
+
+  var rights: RightsRow {
+    RightsRow(
+      user: clinux_control_user(), capabilities: clinux_rights_capabilities(),
+      isConfined: clinux_rights_seccomp() == 2)
+  }
+
+  func check(_ configuration: Configuration) throws(StartFailure) {
+    try PipelineBoard.check(configuration)
+    try FilterBoard.check(configuration)
+  }
+
+  func apply(_ mqtt: Configuration.MQTT) throws(ControlFailure) {
+    var wanted = configuration
+    wanted.mqtt = mqtt
+    let policy = OffloadPolicy(StartPlan.offload(wanted, keys: (0, 0)))
+    for core in handles { try core.ask({ $0.question = .adopt(policy) }) { _ in } }
+  }
+
+  func drop(connection: UInt64, core: Int) throws(ControlFailure) {
+    guard let handle = handles.first(where: { $0.core == core }) else {
+      throw .notFound("no worker runs on this core")
+    }
+    let wanted = SlabHandle(rawValue: connection)
+    let found = try handle.ask({ $0.question = .drop(wanted) }) { $0.explanation.clientFound }
+    guard found else { throw .notFound("there is no such connection") }
+  }
+
+  func disconnect(client: Text) throws(ControlFailure) {
+    guard client.bytes.count <= FirmwareLimits.topicBytes else {
+      throw .unavailable("client longer than a question may be")
+    }
+    for core in handles {
+      let found = try core.ask({ contents in
+        contents.question = .disconnect
+        contents.clientCount = client.copy(into: &contents.client)
+      }) { $0.explanation.clientFound }
+      if found { return }
+    }
+    throw .notFound("no client with this identifier is connected through the DPU")
+  }
+
+  func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
+    guard let index = portPlan.firstIndex(where: { $0.name == name }) else {
+      throw .notFound("there is no port of this name")
+    }
+    do throws(DPDKFailure) { try dpdkPorts[index].setLink(isUp: isUp) } catch {
+      throw .unavailable("the driver of this port cannot take its link up or down")
+    }
+  }
 
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     try pipelineService.answer(call, to: &json)

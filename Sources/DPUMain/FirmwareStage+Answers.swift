@@ -17,6 +17,12 @@ extension FirmwareStage {
       case .clients(let offset, let limit): listClients(offset, limit, &contents)
       case .explain(let anyClient): explain(anyClient: anyClient, &contents, now: now)
       case .link: describeLink(&contents)
+      case .adopt(let policy): offload.engine.adopt(policy)
+      case .drop(let connection): abort(connection, &contents)
+      case .disconnect:
+        let client = offload.engine.connection(
+          named: contents.client.bytes(0..<contents.clientCount))
+        abort(client ?? .none, &contents)
       }
     }
   }
@@ -105,6 +111,11 @@ extension FirmwareStage {
         core: core, clientID: ShortText(receiver.session.clientName), grantedQoS: receiver.qos)
       contents.count += 1
     }
+  }
+
+  private mutating func abort(_ connection: SlabHandle, _ contents: inout CoreContents) {
+    contents.explanation.clientFound = stack.contains(connection)
+    stack.abort(connection)
   }
 
   private func describeLink(_ contents: inout CoreContents) {

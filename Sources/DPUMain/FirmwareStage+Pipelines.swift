@@ -20,11 +20,12 @@ extension FirmwareStage {
     }
   }
 
-  var isAsked: Bool { pipelines.isAsked || filters.isAsked }
+  var isAsked: Bool { mailbox.isAsked || pipelines.isAsked || filters.isAsked }
 
   mutating func attend<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) {
+    if mailbox.isAsked { answer(mailbox, now: now) }
     if filters.isAsked { filters.attend(through: &ports, now: now) }
     guard pipelines.isAsked else { return }
     unsafe withUnsafeMutablePointer(to: &stack) { stack in

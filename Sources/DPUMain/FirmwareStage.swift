@@ -44,7 +44,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
   private let counters = Counters<StageCounter>()
   private let portCount: Int
   let core: Int
-  private let mailbox: CoreMailbox
+  let mailbox: CoreMailbox
 
   init(
     stack: consuming TCPStack, offload: consuming MQTTOffload<TCPStack, DPULink>,
@@ -153,7 +153,6 @@ struct FirmwareStage: TurnStage, ~Copyable {
     offload.pump(stack: &stack, link: &workerLink.link, now: now)
     stack.advance(now: now)
     workerLink.finishTurn(now: now)
-    if mailbox.isAsked { answer(mailbox, now: now) }
     if transmit(through: &ports, now: now) > 0 {
       worked = true
       if pipelines.takesFromStack { _ = runPipelines(through: &ports, now: now) }

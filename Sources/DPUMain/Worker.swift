@@ -12,6 +12,9 @@ import TCPLite
 /// The thread under a poll loop: DPDK's clock, and Linux for waiting.
 struct WorkerHost: LoopHost, ~Copyable {
   mutating func now() -> Instant { DPDK.now }
+  mutating func processorTime() -> Instant {
+    Instant(nanoseconds: clinux_thread_nanoseconds())
+  }
   var stopRequested: Bool { clinux_stop_requested() != 0 }
   mutating func pause() { clinux_pause() }
   mutating func yield() { clinux_yield() }

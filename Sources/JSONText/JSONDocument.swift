@@ -79,6 +79,24 @@ package struct JSONNode {
     return unsafe Text(bytes: [UInt8](UnsafeBufferPointer(start: bytes, count: count)))
   }
 
+  /// The value as JSON on one line.
+  package var json: Text { json(indent: 0) }
+
+  /// The value as JSON for people.
+  package var indentedJSON: Text { json(indent: 2) }
+
+  private func json(indent: Int) -> Text {
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    while true {
+      let capacity = bytes.count
+      let count = unsafe bytes.withUnsafeMutableBufferPointer {
+        unsafe cjansson_text(value, indent, $0.baseAddress!, capacity)
+      }
+      if count <= capacity { return Text(bytes: Array(bytes[..<count])) }
+      bytes = [UInt8](repeating: 0, count: count)
+    }
+  }
+
   /// Elements of an array or members of an object; empty for anything else.
   package var count: Int { unsafe cjansson_count(value) }
 

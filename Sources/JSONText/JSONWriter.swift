@@ -77,6 +77,12 @@ package struct JSONWriter {
     text.append(other.text)
   }
 
+  /// Appends a value of a parsed text as it is.
+  package mutating func value(node: JSONNode) {
+    separate()
+    text.append(node.json)
+  }
+
   // MARK: Pieces
 
   private mutating func open(_ bracket: UInt8) {

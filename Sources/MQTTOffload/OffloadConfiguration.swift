@@ -52,3 +52,18 @@ package struct OffloadConfiguration: BitwiseCopyable, Sendable {
 
   package init(keys: (UInt64, UInt64)) { (key0, key1) = keys }
 }
+
+/// Those decisions about the offload that can change while messages pass.
+package struct OffloadPolicy: BitwiseCopyable, Sendable {
+  package var consume: OffloadConfiguration.Consume
+  package var verify: OffloadConfiguration.Verify
+  package var verdictLifetime: Interval
+  package var messageBytesMax: Int
+
+  package init(_ configuration: OffloadConfiguration) {
+    consume = configuration.consume
+    verify = configuration.verify
+    verdictLifetime = configuration.verdictLifetime
+    messageBytesMax = configuration.messageBytesMax
+  }
+}

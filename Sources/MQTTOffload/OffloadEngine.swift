@@ -7,7 +7,7 @@ import TopicTrie
 package struct OffloadEngine<
   Transport: ClientTransport & ~Copyable, Link: BrokerLink & ~Copyable
 >: ~Copyable {
-  package let configuration: OffloadConfiguration
+  package private(set) var configuration: OffloadConfiguration
   package let counters = Counters<MQTTCounter>()
   /// By the slot of the client's connection.
   var sessions: FixedArray<Session>
@@ -51,6 +51,20 @@ package struct OffloadEngine<
   let listenerTag: UInt32
   /// The time of this turn.
   var lastTurn: Instant
+
+  /// Holds for the messages from now on. What was learned keeps the lifetime it got.
+  package mutating func adopt(_ policy: OffloadPolicy) {
+    if configuration.consume == .off, policy.consume != .off {
+      // While nothing was consumed nobody watched how much the broker may hold back for whom.
+      for i in 0..<sessions.count where sessions[i].proof.state == .proven {
+        sessions[i].proof.state = .behind
+      }
+    }
+    configuration.consume = policy.consume
+    configuration.verify = policy.verify
+    configuration.verdictLifetime = policy.verdictLifetime
+    configuration.messageBytesMax = min(policy.messageBytesMax, OffloadLimits.packetBytesMax)
+  }
 
   init(_ configuration: OffloadConfiguration, listenerTag: UInt32, now: Instant) {
     let connections = configuration.connectionsMax

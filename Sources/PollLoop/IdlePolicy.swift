@@ -4,6 +4,8 @@ package import DPUCore
 package protocol LoopHost: ~Copyable {
   /// Never goes back.
   mutating func now() -> Instant
+  /// Processor time of this thread: goes on only while it runs.
+  mutating func processorTime() -> Instant
   var stopRequested: Bool { get }
   /// Tells the core that this is a waiting loop; a few dozen cycles.
   mutating func pause()
@@ -11,6 +13,11 @@ package protocol LoopHost: ~Copyable {
   mutating func yield()
   /// Gives the core away for about `interval`; may return earlier.
   mutating func sleep(_ interval: Interval)
+}
+
+extension LoopHost where Self: ~Copyable {
+  /// A thread that is never interrupted.
+  package mutating func processorTime() -> Instant { now() }
 }
 
 package enum IdleAction: Equatable, Sendable {

@@ -47,6 +47,8 @@ package enum LoopCounter: Int, CounterKey {
   case yields, sleeps
   /// How often it did what an operator asked for.
   case attended
+  /// The most processor time that one of these took: how long frames had to wait for it.
+  case longestAttendedNanoseconds
 
   package var name: StaticString {
     switch self {
@@ -56,6 +58,7 @@ package enum LoopCounter: Int, CounterKey {
     case .yields: "yields"
     case .sleeps: "sleeps"
     case .attended: "attended"
+    case .longestAttendedNanoseconds: "longestAttendedNanoseconds"
     }
   }
 }
@@ -110,7 +113,12 @@ package struct PollLoop<Device: FrameDevice & ~Copyable, Stage: TurnStage & ~Cop
     var now = host.now()
     while !host.stopRequested {
       var worked = turn(now: now)
-      if attend(now: now) { worked = true }
+      if stage.isAsked {
+        let start = host.processorTime()
+        worked = attend(now: now)
+        counters.raise(
+          .longestAttendedNanoseconds, to: (host.processorTime() - start).nanoseconds)
+      }
       idleTurns = worked ? 0 : idleTurns &+ 1
       if !worked { rest(idle.action(idleTurns: idleTurns), on: &host, since: now) }
       let next = host.now()

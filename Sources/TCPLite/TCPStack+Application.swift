@@ -138,6 +138,11 @@ extension TCPStack {
     markReady(index)
   }
 
+  /// Whether the connection exists, and is not over.
+  package func contains(_ connection: SlabHandle) -> Bool {
+    connections.contains(connection) && connections[connection.index].state != .closed
+  }
+
   /// Ends the connection at once and tells the peer with a RST. `.closed(.aborted)` follows.
   package mutating func abort(_ connection: SlabHandle) {
     guard connections.contains(connection) else { return }

@@ -26,6 +26,9 @@ enum ByteStream {
     put(bytes) { Glibc.write(descriptor, $0, $1) }
   }
 
+  /// To standard output at once, for what a reader waits for.
+  static func printLine(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
   /// To a socket; a peer that is gone makes it false and sends no signal.
   @discardableResult
   static func send(_ text: String, to socket: Int32) -> Bool {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DPUCore
 import Glibc
 
 @main
@@ -9,10 +10,12 @@ struct DPUControl: ParsableCommand {
     discussion: """
       Exit codes: 0 done, 1 wrong usage, 2 refused by the firmware, 3 firmware not reached.
       """,
+    version: "dpuctl \(ProductVersion.text), interface \(ControlInterface.version)",
     subcommands: [
       SystemGroup.self, PortGroup.self, CoreGroup.self, TCPGroup.self, MQTTGroup.self,
       LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, EBPFGroup.self,
-      Top.self, Metrics.self, Call.self, Flash.self,
+      ConfigGroup.self, LogGroup.self, Top.self, Metrics.self, Events.self, Stats.self,
+      Doctor.self, Flash.self, Call.self,
     ])
 
   @OptionGroup var options: GlobalOptions

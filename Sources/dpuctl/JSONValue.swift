@@ -59,6 +59,24 @@ enum JSONValue: Equatable {
     }
   }
 
+  /// JSON for people: a member a line, short lists on one.
+  var indented: String { indented(by: 0) }
+
+  private func indented(by depth: Int) -> String {
+    let line = "\n" + String(repeating: "  ", count: depth + 1)
+    let end = "\n" + String(repeating: "  ", count: depth)
+    switch self {
+    case .object(let members) where !members.isEmpty:
+      let inside = members.map { Self.quote($0.key) + ": " + $0.value.indented(by: depth + 1) }
+      return "{" + line + inside.joined(separator: "," + line) + end + "}"
+    case .array(let elements)
+    where elements.contains { !$0.members.isEmpty || !$0.elements.isEmpty }:
+      let inside = elements.map { $0.indented(by: depth + 1) }
+      return "[" + line + inside.joined(separator: "," + line) + end + "]"
+    default: return text
+    }
+  }
+
   static func quote(_ text: String) -> String {
     var quoted = "\""
     for scalar in text.unicodeScalars {

@@ -3,7 +3,22 @@ import ArgumentParser
 struct MQTTGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mqtt", abstract: "The MQTT offload.",
-    subcommands: [Stats.self, Clients.self, Explain.self])
+    subcommands: [Stats.self, Clients.self, Explain.self, Disconnect.self])
+
+  struct Disconnect: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "Ends a client's connection; the broker publishes its will.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "The client identifier.")
+    var client: String
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("mqtt.disconnect", .object([.init("client", client)]))
+    }
+    func table(of answer: JSONValue) -> String { "disconnected" }
+  }
 
   struct Stats: Query {
     static let configuration = CommandConfiguration(abstract: "Counters.")

@@ -2,7 +2,32 @@ import ArgumentParser
 
 struct PortGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "port", abstract: "The ports that the firmware drives.", subcommands: [List.self])
+    commandName: "port", abstract: "The ports that the firmware drives.",
+    subcommands: [List.self, Set.self])
+
+  struct Set: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "Takes the link of a port up or down, where the driver can.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "The port's name.")
+    var port: String
+    @Argument(help: "up or down.")
+    var state: String
+
+    func validate() throws {
+      guard state == "up" || state == "down" else {
+        throw ValidationError("the state must be up or down")
+      }
+    }
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call(
+        "port.set",
+        .object([.init("port", port), .init(key: "up", value: .boolean(state == "up"))]))
+    }
+    func table(of answer: JSONValue) -> String { "\(port) is \(state)" }
+  }
 
   struct List: Query {
     static let configuration = CommandConfiguration(abstract: "Ports, links and packet counts.")

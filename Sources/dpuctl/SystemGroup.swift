@@ -4,9 +4,44 @@ struct SystemGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "system", abstract: "The firmware as a whole.",
     subcommands: [
-      Version.self, Health.self, Uptime.self, Memory.self, Control.self, Methods.self,
-      Shutdown.self,
+      Version.self, Health.self, Uptime.self, Memory.self, Control.self, Methods.self, Schema.self,
+      Rights.self, Shutdown.self,
     ])
+
+  struct Schema: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "JSON Schema of the methods' parameters.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "One method only.")
+    var method: String?
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("rpc.schema", .object(method.map { [.init("method", $0)] } ?? []))
+    }
+    func table(of answer: JSONValue) -> String { answer.indented }
+  }
+
+  struct Rights: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "Capabilities and system calls that the firmware's process still has.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("system.rights")
+    }
+    func table(of answer: JSONValue) -> String {
+      var table = Table([.right("USER"), .left("CAPABILITIES"), .left("CALLS")])
+      let none = answer["capabilities"].cell.allSatisfy { $0 == "0" || $0 == "x" }
+      table.add([
+        answer["user"].cell, none ? "none" : answer["capabilities"].cell,
+        answer["confined"].isTrue ? "confined" : "any",
+      ])
+      return table.text
+    }
+  }
 
   struct Version: Query {
     static let configuration = CommandConfiguration(abstract: "Versions of firmware and DPDK.")
@@ -17,8 +52,13 @@ struct SystemGroup: ParsableCommand {
       try firmware.call("version.get")
     }
     func table(of answer: JSONValue) -> String {
-      var table = Table([.left("VERSION"), .left("ARCHITECTURE"), .left("DPDK")])
-      table.add([answer["version"].cell, answer["architecture"].cell, answer["dpdk"].cell])
+      var table = Table([
+        .left("VERSION"), .right("INTERFACE"), .left("ARCHITECTURE"), .left("DPDK"),
+      ])
+      table.add([
+        answer["version"].cell, answer["interface"].cell, answer["architecture"].cell,
+        answer["dpdk"].cell,
+      ])
       return table.text
     }
   }

@@ -2,7 +2,25 @@ import ArgumentParser
 
 struct TCPGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tcp", abstract: "The TCP stacks.", subcommands: [Stats.self, List.self])
+    commandName: "tcp", abstract: "The TCP stacks.",
+    subcommands: [Stats.self, List.self, Drop.self])
+
+  struct Drop: Query {
+    static let configuration = CommandConfiguration(abstract: "Ends a connection with a reset.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "The core, as `tcp list --json` shows it.")
+    var core: Int
+    @Argument(help: "The connection's id there.")
+    var id: Int
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call(
+        "tcp.drop", .object([.init("core", core), .init("id", id)]))
+    }
+    func table(of answer: JSONValue) -> String { "dropped" }
+  }
 
   struct Stats: Query {
     static let configuration = CommandConfiguration(abstract: "Counters.")

@@ -47,7 +47,9 @@ import Testing
       ],
       "fpga": {"path": "/run/fpga", "kind": "simulated", "timeoutMilliseconds": 7},
       "hostLink": {"socket": "/run/a.sock", "group": "mosquitto"},
-      "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu"},
+      "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu",
+                  "operators": "netops"},
+      "security": {"capabilities": "keep", "calls": "any"},
       "log": "debug"
     }
     """
@@ -96,6 +98,9 @@ import Testing
     ]
     expected.hostLink = .init(socket: "/run/a.sock", group: "mosquitto")
     expected.control = .init(socket: "/run/b.sock", mode: 0o600, group: "dpu")
+    expected.security.capabilities = .keep
+    expected.security.calls = .any
+    expected.control.operators = "netops"
     expected.logLevel = .debug
     #expect(configuration == expected)
     #expect(!configuration.ports[0].isVirtual)
@@ -143,7 +148,7 @@ import Testing
       "{\"schema\": 1, \"prots\": []}",
       "f:1:15: $.prots: unknown key; known are schema, eal, ports, cores, idle, addresses, "
         + "gateway, gateway6, mac, mtu, tcp, echo, mqtt, pipelines, filters, fpga, hostLink, "
-        + "control, log"
+        + "control, security, log"
     ),
   ]
 
@@ -410,6 +415,8 @@ import Testing
     #expect(configuration.mqtt == defaults.mqtt)
     #expect(configuration.hostLink.socket == defaults.hostLink.socket)
     configuration.control.group = nil
+    configuration.control.operators = nil
+    #expect(configuration.security == defaults.security)
     #expect(configuration.control == defaults.control)
   }
 }

@@ -28,7 +28,7 @@ final class FakeSource: ControlSource {
   }
 
   var version: VersionRow {
-    VersionRow(version: "1.2.3", architecture: "x86_64", dpdk: "DPDK 22.11.7")
+    VersionRow(version: ProductVersion.text, architecture: "x86_64", dpdk: "DPDK 22.11.7")
   }
   var uptime: Interval { .milliseconds(61_500) }
   func health() -> [HealthCheck] {
@@ -109,6 +109,7 @@ final class FakeSource: ControlSource {
     return [row]
   }
   func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
+    if call.method.isWrite { note(call) }
     json.member("called", string: call.method.name)
   }
 
@@ -117,10 +118,56 @@ final class FakeSource: ControlSource {
     if call.method == .unload {
       throw RPCError(.refused, "is busy", path: call.path, reason: "busy")
     }
+    if call.method == .load {
+      note(call)
+      if call[.path]?.node.text == "/refused" { throw RPCError(.refused, "no program") }
+    }
+    if call.method == .packetIn, packetsIn > 0 {
+      packetsIn -= 1
+      return json.array("packets", [packetsIn]) { json, number in json.value(number) }
+    }
     json.member("called", string: call.method.name)
     for parameter in PipelineParameter.allCases {
       if let field = call[parameter] { json.member(parameter.name, text: field.path.text) }
     }
   }
+
+  private func note<Called: PartMethod>(_ call: MethodCall<Called>) {
+    var text = "\(call.method.name)"
+    for parameter in Called.Argument.allCases {
+      if let value = call[parameter]?.node {
+        text += " \(parameter.name)=\((value.text ?? value.json).string)"
+      }
+    }
+    deeds.append(text)
+  }
+
+  /// Packets that wait for whoever asks.
+  nonisolated(unsafe) var packetsIn = 0
+  /// What was done, for tests to look at; of the thread that calls.
+  nonisolated(unsafe) var deeds: [String] = []
+  func drop(connection: UInt64, core: Int) throws(ControlFailure) {
+    guard connection < connectionCount else { throw .notFound("there is no such connection") }
+    deeds.append("drop \(connection) on \(core)")
+  }
+  func disconnect(client: Text) throws(ControlFailure) {
+    deeds.append("disconnect \(client.string)")
+  }
+  func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
+    guard name == "uplink" else { throw .notFound("there is no port of this name") }
+    deeds.append("uplink \(isUp ? "up" : "down")")
+  }
+  func check(_ configuration: Configuration) throws(StartFailure) {
+    for pipeline in configuration.pipelines where pipeline.program == "/missing" {
+      throw StartFailure("/missing: No such file or directory")
+    }
+  }
+  func apply(_ mqtt: Configuration.MQTT) throws(ControlFailure) {
+    deeds.append("mqtt \(mqtt.consume) \(mqtt.verify) \(mqtt.verdictTTLMilliseconds)")
+  }
+  let pipelineNames: [Text] = ["main"]
+  let journal = EventJournal(level: .error, now: { .zero })
+  let statistics: StatisticsMemory? = nil
+  let rights = RightsRow(user: 0, capabilities: 0x1000, isConfined: true)
   func shutdown() { stopped.store(true, ordering: .relaxed) }
 }

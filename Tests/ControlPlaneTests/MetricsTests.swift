@@ -12,7 +12,7 @@ import Testing
     let lines = outcome.output.components(separatedBy: "\n")
     for line in [
       "dpu_up 1",
-      #"dpu_build_info{version="1.2.3",architecture="x86_64",dpdk="DPDK 22.11.7"} 1"#,
+      #"dpu_build_info{version="0.1.0",architecture="x86_64",dpdk="DPDK 22.11.7"} 1"#,
       "dpu_uptime_seconds 61.500000",
       #"dpu_port_receive_packets_total{port="uplink",role="uplink"} 12"#,
       #"dpu_core_busy_seconds_total{core="1"} 0.500000"#,

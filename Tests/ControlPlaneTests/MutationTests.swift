@@ -48,12 +48,12 @@ import Testing
       }
       + [#"[{"jsonrpc":"2.0","method":"rpc.list"},{"jsonrpc":"2.0","id":1,"method":"rpc.list"}]"#]
     var mutator = Mutator(seeds: seeds, seed: 12)
-    let handler = RequestHandler(source: FakeSource())
+    var handler = RequestHandler(source: FakeSource())
     let memory = JanssonMemory()
     for round in 0..<Self.rounds {
       let bytes = mutator.next()
       let reply = handler.handle(
-        Text(bytes: bytes).span, from: Caller(mayWrite: round.isMultiple(of: 2)))
+        Text(bytes: bytes).span, from: Caller(round.isMultiple(of: 2) ? .administrator : .reader))
       let isLine = !reply.bytes.contains(UInt8(ascii: "\n"))
       let isJSON = reply.isEmpty || (try? JSONDocument.parse(reply.span)) != nil
       if !isLine || !isJSON {

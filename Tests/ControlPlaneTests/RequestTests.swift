@@ -6,8 +6,8 @@ import Testing
 @Suite struct RequestTests {
   /// The reply to one line from somebody who may write, or may not.
   static func reply(to line: String, mayWrite: Bool = true) -> String {
-    let handler = RequestHandler(source: FakeSource())
-    return handler.handle(Text(line).span, from: Caller(mayWrite: mayWrite)).string
+    var handler = RequestHandler(source: FakeSource())
+    return handler.handle(Text(line).span, from: Caller(mayWrite ? .administrator : .reader)).string
   }
 
   static func call(_ method: String, _ params: String = "") -> String {
@@ -22,7 +22,7 @@ import Testing
   static let answers: [(String, String, String)] = [
     (
       "version.get", "",
-      #"{"version":"1.2.3","architecture":"x86_64","dpdk":"DPDK 22.11.7"}"#
+      #"{"version":"0.1.0","architecture":"x86_64","interface":1,"dpdk":"DPDK 22.11.7"}"#
     ),
     (
       "system.health", "",
@@ -227,9 +227,9 @@ import Testing
 
   @Test func aReaderMayNotShutDown() {
     let source = FakeSource()
-    let handler = RequestHandler(source: source)
+    var handler = RequestHandler(source: source)
     let line = Text(#"{"jsonrpc":"2.0","id":1,"method":"system.shutdown"}"#)
-    let reply = handler.handle(line.span, from: Caller(mayWrite: false)).string
+    let reply = handler.handle(line.span, from: Caller(.reader)).string
     #expect(
       reply == #"{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"#
         + #""system.shutdown is for root and the firmware's own user"}}"#)
@@ -300,9 +300,9 @@ import Testing
   }
 
   @Test func refusalsAreCounted() {
-    let handler = RequestHandler(source: FakeSource())
+    var handler = RequestHandler(source: FakeSource())
     for (line, _) in Self.refusals {
-      _ = handler.handle(Text(line).span, from: Caller(mayWrite: true))
+      _ = handler.handle(Text(line).span, from: Caller(.administrator))
     }
     let parse = handler.counters[.refusedParse]
     let invalid = handler.counters[.refusedInvalidRequest]

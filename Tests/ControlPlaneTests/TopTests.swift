@@ -134,7 +134,7 @@ import Testing
       "connections",
     ])
     #expect(outcome.status == 0, "\(outcome.complaint)")
-    let looks = outcome.output.components(separatedBy: "\n\ndpu 1.2.3 x86_64")
+    let looks = outcome.output.components(separatedBy: "\n\ndpu 0.1.0 x86_64")
     #expect(looks.count == 2)
     #expect(outcome.output.contains("uplink          up"))
     #expect(outcome.output.contains("TCP CONNECTION"))

@@ -19,7 +19,8 @@ ECHO = ("10.77.0.1", 7)
 ECHO6 = ("fd77::1", 7)
 
 needs_offload = unittest.skipIf(DIRECT, "of the offload only")
-slow = unittest.skipIf(os.environ.get("DPU_TEST_QUICK") == "1", "left out of a quick run")
+QUICK = os.environ.get("DPU_TEST_QUICK") == "1"
+slow = unittest.skipIf(QUICK, "left out of a quick run")
 
 
 def dev_lab(*arguments, timeout=60):

@@ -79,7 +79,7 @@ final class BenchWorkers: FilterWorkers {
 /// Workers, filters and the control plane's requests, without threads and without devices.
 final class Bench: @unchecked Sendable {
   let workers = BenchWorkers()
-  let handler: RequestHandler<BenchSource>
+  var handler: RequestHandler<BenchSource>
 
   /// `members` are further members of the configuration.
   init(_ members: String = "", workers count: Int = 1) throws {
@@ -114,7 +114,7 @@ final class Bench: @unchecked Sendable {
     let line = #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":\#(params)}"#
     let reply = String(
       decoding: handler.handle(
-        Text(bytes: Array(line.utf8)).span, from: Caller(mayWrite: mayWrite)
+        Text(bytes: Array(line.utf8)).span, from: Caller(mayWrite ? .administrator : .reader)
       ).bytes, as: UTF8.self)
     let success = #"{"jsonrpc":"2.0","id":1,"result":"#
     if reply.hasPrefix(success) { return String(reply.dropFirst(success.count).dropLast()) }

@@ -53,6 +53,8 @@ struct cdpdk_port_options {
 int cdpdk_port_open(uint16_t port, const struct cdpdk_port_options *options,
                     const uintptr_t *pools);
 void cdpdk_port_close(uint16_t port);
+// Takes the link up or down. -ENOTSUP when the driver cannot.
+int cdpdk_port_set_link(uint16_t port, int up);
 
 struct cdpdk_port_info {
   char device[64];

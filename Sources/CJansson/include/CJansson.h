@@ -42,6 +42,10 @@ int64_t cjansson_integer_value(const cjansson_value *value);
 /// The UTF-8 bytes of a string, not terminated; NULL when `value` is no string.
 const uint8_t *cjansson_string_bytes(const cjansson_value *value, size_t *count);
 
+/// The value as JSON, at most `capacity` bytes of it; returns how many there are. `indent`: spaces
+/// for each level; 0: all on one line.
+size_t cjansson_text(const cjansson_value *value, size_t indent, uint8_t *bytes, size_t capacity);
+
 /// Elements of an array or members of an object, 0 for anything else.
 size_t cjansson_count(const cjansson_value *value);
 /// NULL beyond the end.

@@ -11,6 +11,9 @@
 
 /// Bytes of the file at `path`, at most `capacity`; -EFBIG when it is longer.
 int64_t clinux_control_read_file(const char *path, uint8_t *buffer, size_t capacity);
+/// Puts a file of `count` bytes in place of the one at `path`, which stays as it is when that
+/// fails. Permissions stay; a new file has 0640. `path` has a folder.
+int32_t clinux_control_replace_file(const char *path, const uint8_t *bytes, size_t count);
 /// Writes a message for people; what does not go out is lost.
 void clinux_control_print(int32_t descriptor, const uint8_t *bytes, size_t count);
 /// The number of a group given by name (from /etc/group) or as digits; -ENOENT when unknown.
@@ -40,8 +43,12 @@ void clinux_control_unlink(const char *path);
 /// Accepts a connection and names its user. -EAGAIN when there is none.
 int32_t clinux_control_accept(int32_t listener, uint32_t *user);
 int64_t clinux_control_receive(int32_t descriptor, uint8_t *buffer, size_t capacity);
-/// -EPIPE when the peer is gone; never a signal.
-int64_t clinux_control_send(int32_t descriptor, const uint8_t *bytes, size_t count);
+/// Whether the process at the other end belongs to `group`: 1 or 0.
+int32_t clinux_control_is_member(int32_t descriptor, uint32_t group);
+/// -EPIPE when the peer is gone; never a signal. `attached`: a descriptor that the peer gets a copy
+/// of with the first byte; -1: none.
+int64_t clinux_control_send(int32_t descriptor, const uint8_t *bytes, size_t count,
+                            int32_t attached);
 void clinux_control_close(int32_t descriptor);
 
 // MARK: Waiting

@@ -24,11 +24,11 @@ void clinux_request_stop(void);
 void clinux_pause(void);
 void clinux_yield(void);
 void clinux_sleep(uint64_t nanoseconds);
-// Waits until a stop is requested.
-void clinux_wait_for_stop(void);
 
 // CLOCK_MONOTONIC.
 uint64_t clinux_monotonic_nanoseconds(void);
+// Processor time of the calling thread.
+uint64_t clinux_thread_nanoseconds(void);
 // Fills `bytes` from the kernel's random source; traps when there is none.
 void clinux_random(void *bytes, uint32_t count);
 

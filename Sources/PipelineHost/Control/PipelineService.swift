@@ -1,5 +1,5 @@
 package import ControlPlane
-import DPUCore
+package import DPUCore
 package import JSONText
 import P4Pipelines
 
@@ -20,6 +20,9 @@ package final class PipelineService<Workers: PipelineWorkers> {
     self.board = board
     self.workers = workers
   }
+
+  /// Of the pipelines, with or without a program.
+  package var names: [Text] { board.pipelines.map { $0.name } }
 
   /// Does what `call` says and writes the members of the result.
   package func answer(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {

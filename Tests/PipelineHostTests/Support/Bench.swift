@@ -103,7 +103,7 @@ final class BenchWorkers: PipelineWorkers {
 final class Bench: @unchecked Sendable {
   let workers = BenchWorkers()
   let service: PipelineService<BenchWorkers>
-  let handler: RequestHandler<BenchSource>
+  var handler: RequestHandler<BenchSource>
 
   /// `pipelines` is the member of the configuration.
   init(pipelines: String = "[]", workers count: Int = 1, hosts: Bool = true) throws {
@@ -151,7 +151,7 @@ final class Bench: @unchecked Sendable {
     let line = #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":\#(params)}"#
     let reply = String(
       decoding: handler.handle(
-        Text(bytes: Array(line.utf8)).span, from: Caller(mayWrite: mayWrite)
+        Text(bytes: Array(line.utf8)).span, from: Caller(mayWrite ? .administrator : .reader)
       ).bytes, as: UTF8.self)
     let success = #"{"jsonrpc":"2.0","id":1,"result":"#
     if reply.hasPrefix(success) { return String(reply.dropFirst(success.count).dropLast()) }

@@ -31,5 +31,19 @@ extension BareSource {
   package func filters(_ call: FilterCall, to json: inout JSONWriter) throws(RPCError) {
     throw RPCError(.unavailable, "not here")
   }
+  package func drop(connection: UInt64, core: Int) throws(ControlFailure) {
+    throw .unavailable("not here")
+  }
+  package func disconnect(client: Text) throws(ControlFailure) { throw .unavailable("not here") }
+  package func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
+    throw .unavailable("not here")
+  }
+  package func check(_ configuration: Configuration) throws(StartFailure) {}
+  package func apply(_ mqtt: Configuration.MQTT) throws(ControlFailure) {}
+  package var pipelineNames: [Text] { [] }
+  /// Of each question another one: nobody reads it.
+  package var journal: EventJournal { EventJournal(level: .error, now: { .zero }) }
+  package var statistics: StatisticsMemory? { nil }
+  package var rights: RightsRow { RightsRow(user: 0, capabilities: 0, isConfined: false) }
   package func shutdown() {}
 }
