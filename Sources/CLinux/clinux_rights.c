@@ -169,11 +169,16 @@ static const uint16_t allowed[] = {
     SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_ppoll, SYS_eventfd2, SYS_timerfd_settime,
     SYS_accept4, SYS_accept, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg,
     SYS_sendmmsg, SYS_shutdown, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername,
-    SYS_connect, SYS_socketpair,
+    SYS_connect, SYS_socketpair, SYS_pipe2, SYS_dup, SYS_dup3, SYS_timerfd_create,
+    SYS_timerfd_gettime, SYS_prlimit64, SYS_getrusage, SYS_clock_getres,
+    // Threads of drivers. What they begin is confined like the rest.
+    SYS_clone, SYS_clone3, SYS_sched_setscheduler, SYS_sched_getscheduler, SYS_sched_getparam,
+    SYS_sched_get_priority_max, SYS_sched_get_priority_min,
 #if defined(__x86_64__)
     // glibc still uses the older names here.
     SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_unlink, SYS_rename, SYS_readlink, SYS_chmod,
-    SYS_poll, SYS_epoll_wait, SYS_eventfd, SYS_time, SYS_getdents, SYS_select,
+    SYS_poll, SYS_epoll_wait, SYS_epoll_create, SYS_eventfd, SYS_time, SYS_getdents, SYS_select,
+    SYS_pipe, SYS_dup2, SYS_getrlimit,
 #endif
 };
 
