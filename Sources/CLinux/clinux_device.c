@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,14 +37,19 @@ int32_t clinux_device_map(const char *path, uint64_t count, uint64_t *address) {
   if (descriptor < 0) return -errno;
   struct stat status;
   int error = fstat(descriptor, &status) != 0 ? errno : 0;
+  if (error == 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+    error = errno == EWOULDBLOCK ? EBUSY : errno;
   if (error == 0 && (uint64_t)status.st_size < count) error = ENODATA;
   void *memory = MAP_FAILED;
   if (error == 0) {
     memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (memory == MAP_FAILED) error = errno;
   }
-  close(descriptor);
-  if (error != 0) return -error;
+  if (error != 0) {
+    close(descriptor);
+    return -error;
+  }
+  // The descriptor stays: it holds the lock until the process ends.
   *address = (uint64_t)(uintptr_t)memory;
   return 0;
 }

@@ -1,3 +1,5 @@
+import ControlPlane
+import DPUCore
 import Foundation
 import ModelFPGA
 import PollLoop
@@ -122,16 +124,44 @@ import Testing
     #expect(bench.left(1).count == passed)
     #expect(bench.counters().contains(counter))
     #expect(bench.counters().contains("deviceTimeouts=1"))
-    #expect(bench.call("ebpf.fpga").contains(#""dead":true"#))
+    #expect(
+      bench.call("ebpf.fpga").contains(
+        #""dead":true,"state":"dead","reason":"a packet took longer than 20 ms""#))
     #expect(bench.freeBuffers == 1_024)
     fpga.device.isStuck = false
-    #expect(bench.call("ebpf.fpga", #"{"reset":true}"#).contains(#""inFlight":0"#))
+    #expect(
+      bench.call("ebpf.fpga", #"{"reset":true}"#).contains(
+        #""state":"reset","reason":"it was reset and waits for a filter","inFlight":0"#))
     #expect(FilterTests.load(bench, "counters.v3").contains(#""engine":"fpga""#))
     bench.arrive([3])
     bench.turn()
     settle(bench)
     #expect(bench.left(1) == [[3]])
-    #expect(bench.call("ebpf.fpga").contains(#""dead":false"#))
+    #expect(bench.call("ebpf.fpga").contains(#""dead":false,"state":"alive","inFlight":0"#))
+  }
+
+  /// A device whose registers do not answer is described as such; only its reset is an error.
+  @Test func aSilentDevice() throws {
+    let fpga = SimulatedFPGA()
+    defer { fpga.stop() }
+    let bench = try bench(fpga, timeout: 20)
+    fpga.isSilent = true
+    #expect(
+      bench.call("ebpf.fpga").contains(
+        #""dead":true,"state":"dead","reason":"the device does not answer","inFlight":0,"counters":[]"#
+      ))
+    #expect(bench.call("ebpf.fpga", #"{"reset":true}"#).contains(#""reason":"deviceFault""#))
+    fpga.isSilent = false
+    #expect(bench.call("ebpf.fpga").contains(#""dead":false,"state":"alive""#))
+  }
+
+  @Test func nobodyElseGetsTheDevice() throws {
+    let fpga = SimulatedFPGA()
+    defer { fpga.stop() }
+    let first = try bench(fpga)
+    let failure = #expect(throws: StartFailure.self) { _ = try bench(fpga) }
+    #expect(failure?.message.bytes == Array("fpga: \(fpga.path): Device or resource busy".utf8))
+    #expect(first.call("ebpf.fpga").contains(#""state":"alive""#))
   }
 
   @Test func noDeviceThere() {

@@ -10,5 +10,7 @@ int32_t clinux_code_install(const void *code, uint64_t count, uint64_t *address)
 void clinux_code_remove(uint64_t address, uint64_t count);
 
 // Maps the first `count` bytes of a file, shared with whoever else has it: a PCI BAR under
-// /sys/bus/pci/devices, or the file of a simulated device. -ENODATA when the file is shorter.
+// /sys/bus/pci/devices, or the file of a simulated device. -ENODATA when the file is shorter,
+// -EBUSY when another process, or this one, has mapped it so before: two drivers of one device
+// would not notice each other.
 int32_t clinux_device_map(const char *path, uint64_t count, uint64_t *address);

@@ -163,10 +163,23 @@ extension FilterService {
     let fault = try ask(
       0, { $0.question = resets ? .resetDevice : .device },
       then: { exchange in
-        json.member("dead", exchange.isDead)
+        let silent = resets ? nil : exchange.fault
+        json.member("dead", exchange.isDead || silent != nil)
+        if exchange.isReset {
+          json.member("state", string: "reset")
+          json.member("reason", text: "it was reset and waits for a filter")
+        } else if exchange.isDead {
+          json.member("state", string: "dead")
+          json.member("reason", text: "a packet took longer than \(fpga.timeoutMilliseconds) ms")
+        } else {
+          json.member("state", string: silent == nil ? "alive" : "dead")
+          if let silent { json.member("reason", text: silent.text) }
+        }
         json.member("inFlight", exchange.inFlight)
-        json.member("refusedDescriptors", exchange.refusedDescriptors)
-        json.member("ignoredDoorbells", exchange.ignoredDoorbells)
+        if exchange.deviceCores > 0 {
+          json.member("refusedDescriptors", exchange.refusedDescriptors)
+          json.member("ignoredDoorbells", exchange.ignoredDoorbells)
+        }
         json.key("counters")
         json.beginArray()
         for core in 0..<exchange.deviceCores {
@@ -180,7 +193,8 @@ extension FilterService {
           json.endObject()
         }
         json.endArray()
-        return exchange.fault
+        // That it is silent is an answer too, but no reset.
+        return resets ? exchange.fault : nil
       })
     if let fault { throw RPCError(.unavailable, fault.text, reason: "deviceFault") }
   }

@@ -37,6 +37,9 @@ package struct FilterExchange: ~Copyable {
   /// Where to go on; nil at the end.
   package var next: Int?
   package var isDead = false
+  /// Dead only because it was reset: it waits for the next filter.
+  package var isReset = false
+  /// Of how many cores there are counters; 0 when the device was not asked or did not answer.
   package var deviceCores = 0
   package var inFlight = 0
   package var counters = FixedArray<FPGADriver.CoreCounters?>(repeating: nil, count: 8)

@@ -124,16 +124,21 @@ extension FilterStage {
 
   private func describe(_ exchange: inout FilterExchange) {
     exchange.isDead = isDeviceDead
+    exchange.deviceCores = 0
     guard let device else { return }
-    exchange.deviceCores = device.capabilities.cores
     exchange.inFlight = unsafe device.driver.pointee.inFlight
+    let canRun = unsafe device.driver.pointee.canRun
+    exchange.isReset = isDeviceDead && !canRun
+    // What has let a packet wait may let a register wait as well, and packets with it.
+    guard !isDeviceDead || exchange.isReset else { return }
     do throws(DeviceFault) {
-      for core in 0..<exchange.deviceCores {
+      for core in 0..<device.capabilities.cores {
         exchange.counters[core] = try unsafe device.driver.pointee.counters(core)
       }
       let refusals = try unsafe device.driver.pointee.refusals()
       exchange.refusedDescriptors = refusals.descriptors
       exchange.ignoredDoorbells = refusals.doorbells
+      exchange.deviceCores = device.capabilities.cores
     } catch {
       exchange.fault = error
     }
