@@ -216,35 +216,4 @@ extension EBPFGroup {
       return text + "\n" + answer["packet"].cell
     }
   }
-
-  struct FPGA: Query {
-    static let configuration = CommandConfiguration(
-      commandName: "fpga", abstract: "The FPGA with its counters.")
-    @ParentCommand var root: DPUControl
-    @OptionGroup var options: GlobalOptions
-
-    @Flag(help: "Reset it. A filter in it must be loaded again afterwards.")
-    var reset = false
-
-    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
-      try firmware.call(
-        "ebpf.fpga", .object(reset ? [.init("reset", JSONValue.boolean(true))] : []))
-    }
-    func table(of answer: JSONValue) -> String {
-      let head = """
-        \(answer["kind"].cell) \(answer["path"].cell), version \(answer["version"].cell), \
-        \(answer["cores"].cell) cores, \(answer["slotsPerCore"].cell) slots each, \
-        \(answer["dead"].isTrue ? "DEAD" : "alive"), \(answer["inFlight"].cell) in flight
-        """
-      var table = Table([
-        .right("CORE"), .right("PACKETS"), .right("INSTRUCTIONS"), .right("BUSY CYCLES"),
-        .right("FAULTS"),
-      ])
-      for row in answer["counters"].elements {
-        table.add(
-          ["core", "packets", "instructions", "busyCycles", "faults"].map { row[$0].cell })
-      }
-      return head + "\n\n" + table.text
-    }
-  }
 }

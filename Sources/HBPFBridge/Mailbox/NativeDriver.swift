@@ -218,6 +218,11 @@ package struct NativeDriver<
       lastFault: words[4])
   }
 
+  /// The device's own clock: cycles since its power came on.
+  package mutating func clock() throws(DeviceFault) -> UInt64 {
+    try window.read(NativePage.Register.clock)
+  }
+
   /// Descriptors that the device refused, and doorbells that it ignored.
   package mutating func refusals() throws(DeviceFault) -> (descriptors: Int, doorbells: Int) {
     let word = try window.read(NativePage.Register.refused)
