@@ -47,8 +47,8 @@ package enum LoopCounter: Int, CounterKey {
   case yields, sleeps
   /// How often it did what an operator asked for.
   case attended
-  /// The most processor time that one of these took: how long frames had to wait for it.
-  case longestAttendedNanoseconds
+  /// Processor time of these, and the most that one took: how long frames had to wait for it.
+  case attendedNanoseconds, longestAttendedNanoseconds
 
   package var name: StaticString {
     switch self {
@@ -58,6 +58,7 @@ package enum LoopCounter: Int, CounterKey {
     case .yields: "yields"
     case .sleeps: "sleeps"
     case .attended: "attended"
+    case .attendedNanoseconds: "attendedNanoseconds"
     case .longestAttendedNanoseconds: "longestAttendedNanoseconds"
     }
   }
@@ -116,8 +117,9 @@ package struct PollLoop<Device: FrameDevice & ~Copyable, Stage: TurnStage & ~Cop
       if stage.isAsked {
         let start = host.processorTime()
         worked = attend(now: now)
-        counters.raise(
-          .longestAttendedNanoseconds, to: (host.processorTime() - start).nanoseconds)
+        let took = (host.processorTime() - start).nanoseconds
+        counters.add(Int(took), to: .attendedNanoseconds)
+        counters.raise(.longestAttendedNanoseconds, to: took)
       }
       idleTurns = worked ? 0 : idleTurns &+ 1
       if !worked { rest(idle.action(idleTurns: idleTurns), on: &host, since: now) }

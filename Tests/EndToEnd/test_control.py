@@ -301,9 +301,11 @@ class Abuse(WithFirmware):
 
 class Watching(WithFirmware):
     def test_top_and_metrics_take_less_than_a_hundredth_of_a_poll_core(self):
-        def busy():
+        def spent():
+            """Processor time that operators took of the poll core, and the time that has passed."""
             core = self.firmware.call("core.stats")["cores"][0]
-            return core["busyCycles"], core["busyCycles"] + core["idleCycles"]
+            return (core["counters"]["attendedNanoseconds"],
+                    core["busyCycles"] + core["idleCycles"])
 
         watcher = subprocess.Popen(
             [f"{BUILD}/dpuctl", "--socket", self.firmware.socket, "top", "--plain", "--every", "1"],
@@ -311,11 +313,11 @@ class Watching(WithFirmware):
         self.addCleanup(watcher.wait)
         self.addCleanup(watcher.kill)
         time.sleep(1)
-        start = busy()
+        start = spent()
         for _ in range(5):
             self.firmware.ctl("metrics")
             time.sleep(1)
-        end = busy()
+        end = spent()
         share = (end[0] - start[0]) / (end[1] - start[1])
         print(f"top and metrics, once a second each: {share:.4%} of a poll core")
         self.assertLess(share, 0.01)
