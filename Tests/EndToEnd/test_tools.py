@@ -1,11 +1,13 @@
 """mosquitto_pub and mosquitto_sub, the clients most people try first."""
 
+import json
 import os
 import subprocess
 import tempfile
 import unittest
 
-from lab import TARGET, TARGET6, needs_offload
+import wire
+from lab import TARGET, TARGET6, dpuctl, eventually, needs_offload
 from peers import unique
 
 
@@ -86,3 +88,46 @@ class Tools(unittest.TestCase):
         publish(topic, "-r", "-m", "kept")
         self.assertEqual(Subscriber(1, "-t", topic).output(), b"kept\n")
         publish(topic, "-r", "-n")
+
+    @needs_offload
+    def test_consuming_ends_and_begins_while_clients_stay(self):
+        """`config apply` on a connection that publishes all the time: nothing is lost."""
+        topic = unique("live")
+        with tempfile.TemporaryDirectory() as folder:
+            def apply(consume):
+                wanted = dpuctl("config", "get")
+                wanted["mqtt"]["consume"] = consume
+                path = os.path.join(folder, "wanted.json")
+                with open(path, "w") as file:
+                    json.dump(wanted, file)
+                dpuctl("config", "apply", path)
+
+            def count(counter):
+                return dpuctl("mqtt", "stats")["counters"][counter]
+
+            with wire.Wire.open(TARGET, unique("s")) as receiver, \
+                    wire.Wire.open(TARGET, unique("p")) as sender:
+                receiver.send(wire.subscribe(1, [(topic, 0)]))
+                sent = 0
+
+                def until(counter):
+                    nonlocal sent
+                    before = count(counter)
+
+                    def more():
+                        nonlocal sent
+                        for _ in range(20):
+                            sender.send(wire.publish(topic, b"%d" % sent))
+                            sent += 1
+                        return count(counter) >= before + 10
+                    eventually(more, 20, counter)
+
+                until("publishesConsumed")
+                apply("off")
+                try:
+                    until("relayedOff")
+                finally:
+                    apply("certified")
+                until("publishesConsumed")
+                self.assertEqual(
+                    receiver.messages(seconds=1), [(topic, b"%d" % n) for n in range(sent)])
