@@ -14,7 +14,7 @@ import time
 import unittest
 
 from control import BUILD, Firmware
-from lab import QUICK, REPOSITORY
+from lab import QUICK, REPOSITORY, eventually
 
 SEED = 20261126
 LINES = 20_000 if QUICK else 1_000_000
@@ -270,14 +270,36 @@ class Abuse(WithFirmware):
         except Exception as error:  # The thread's own end: told to the test.
             failures.append(f"{number}: {error!r}")
 
-    def test_a_million_malformed_lines_and_slow_readers_harm_nobody(self):
-        slow = []
-        for _ in range(SLOW_READERS):
+    def slow_readers(self, count):
+        """Ask for much and never read it."""
+        ends = []
+        for _ in range(count):
             end = self.firmware.connect()
             self.addCleanup(end.close)
-            # Asks for much and never reads it.
             end.sendall(b'{"jsonrpc":"2.0","id":1,"method":"rpc.schema"}\n' * 20)
-            slow.append(end)
+            ends.append(end)
+        return ends
+
+    def unharmed(self):
+        core = self.firmware.call("core.stats")["cores"][0]["counters"]
+        held = core["longestAttendedNanoseconds"]
+        self.assertLess(held, STALL_NANOSECONDS)
+        return f"the longest that a poll loop was held up: {held / 1000:.0f} us"
+
+    def test_slow_readers_in_every_slot(self):
+        ends = self.slow_readers(64)
+        before = self.firmware.resident()
+        with self.firmware.connect() as late:
+            reply = json.loads(late.makefile("rb").readline())
+        self.assertEqual(reply["error"]["code"], -32002)
+        time.sleep(2)
+        ends.pop().close()
+        eventually(lambda: self.firmware.call("system.uptime"), 5, "an answer")
+        self.assertLess(self.firmware.resident() - before, 1024, "kilobytes grown")
+        print(self.unharmed())
+
+    def test_a_million_malformed_lines_and_slow_readers_harm_nobody(self):
+        self.slow_readers(SLOW_READERS)
         failures = []
         # Those before it warm what grows once.
         self.flood(99, 2_000, failures)
@@ -293,10 +315,7 @@ class Abuse(WithFirmware):
         self.assertLess(self.firmware.resident() - before, 4096, "kilobytes grown")
         counters = self.firmware.call("control.stats")["counters"]
         self.assertGreaterEqual(counters["requests"] + counters["refusedParse"], LINES)
-        core = self.firmware.call("core.stats")["cores"][0]["counters"]
-        print(f"{LINES} lines; the longest that a poll loop was held up: "
-              f"{core['longestAttendedNanoseconds'] / 1000:.0f} us")
-        self.assertLess(core["longestAttendedNanoseconds"], STALL_NANOSECONDS)
+        print(f"{LINES} lines; {self.unharmed()}")
 
 
 class Watching(WithFirmware):
