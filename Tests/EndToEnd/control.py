@@ -48,8 +48,9 @@ class Firmware:
         deadline = time.monotonic() + 30
         while True:
             assert self.process.poll() is None, self.said()
-            with contextlib.suppress(OSError):
-                self.connect().close()
+            # The socket is there before the devices are; who is answered finds it all running.
+            with contextlib.suppress(OSError, ValueError):
+                self.call("system.uptime")
                 return
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.05)

@@ -288,6 +288,8 @@ class Abuse(WithFirmware):
 
     def test_slow_readers_in_every_slot(self):
         ends = self.slow_readers(64)
+        # Each has one reply waiting for it, and gets no other.
+        time.sleep(1)
         before = self.firmware.resident()
         with self.firmware.connect() as late:
             reply = json.loads(late.makefile("rb").readline())
