@@ -137,7 +137,22 @@ extension OpenMetrics {
       Self.seconds(core["idleCycles"].integer ?? 0, per: perSecond))
     add(
       .counter, "dpu_core_turns", "Turns of the poll loop.", labels, core["turns"].cell)
-    let doubled = ["turns", "busyNanoseconds", "idleNanoseconds"]
+    let counters = core["counters"]
+    if let attended = counters["attendedNanoseconds"].integer {
+      add(
+        .counter, "dpu_core_attended_seconds", "Processor time spent on what operators asked for.",
+        labels, Self.seconds(attended, per: 1_000_000_000))
+    }
+    if let longest = counters["longestAttendedNanoseconds"].integer {
+      add(
+        .gauge, "dpu_core_longest_attended_seconds",
+        "The most processor time that one such question took.", labels,
+        Self.seconds(longest, per: 1_000_000_000))
+    }
+    let doubled = [
+      "turns", "busyNanoseconds", "idleNanoseconds", "attendedNanoseconds",
+      "longestAttendedNanoseconds",
+    ]
     let rest = core["counters"].members.filter { !doubled.contains($0.key) }
     add(counters: .object(rest), of: "core", labels)
   }
