@@ -185,7 +185,10 @@ def is_bound():
     link = ssh("readlink /sys/bus/pci/devices/0000:00:02.0/driver")
     if os.path.basename(link) != driver:
         raise Failed(link)
-    return driver
+    rights = ask("call", "system.rights")
+    if int(rights["capabilities"], 0) != 0 or not rights["confined"]:
+        raise Failed(str(rights))
+    return f"{driver}, no capabilities, system calls confined"
 
 
 def pings():
