@@ -29,6 +29,13 @@ package protocol ControlSource: AnyObject, Sendable {
   /// Ends the connection of an MQTT client.
   func disconnect(client: Text) throws(ControlFailure)
   func setPort(_ name: Text, isUp: Bool) throws(ControlFailure)
+  /// Copies the frames of a port, or of all ports when nil, at most `copyBytes` of each, until
+  /// `stopCapture`.
+  func startCapture(port: Text?, copyBytes: Int) throws(ControlFailure)
+  func stopCapture()
+  var isCapturing: Bool { get }
+  /// Shows frames that were copied and drops them, at most `limit`. Returns how many.
+  func takeCaptured(_ limit: Int, _ body: (CapturedFrame, RawSpan) -> Void) -> Int
   /// Whether what the configuration names is there and good: programs of pipelines and filters.
   func check(_ configuration: Configuration) throws(StartFailure)
   /// Gives the offload what of its settings can change while it runs.

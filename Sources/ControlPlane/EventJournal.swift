@@ -9,6 +9,8 @@ package enum EventKind: Int, CaseIterable, ClosedWord, Sendable {
   case change
   /// What pipelines send to the control plane; each is taken by the subscribers.
   case packetIn, digest, timeout, log
+  /// Frames that were copied.
+  case capture
 
   package var word: StaticString {
     switch self {
@@ -18,13 +20,14 @@ package enum EventKind: Int, CaseIterable, ClosedWord, Sendable {
     case .digest: "p4.digest"
     case .timeout: "p4.timeout"
     case .log: "p4.log"
+    case .capture: "capture"
     }
   }
 
   /// The method that takes what there is of a stream; nil: not a stream of a pipeline.
   var stream: PipelineMethod? {
     switch self {
-    case .health, .change: nil
+    case .health, .change, .capture: nil
     case .packetIn: .packetIn
     case .digest: .digests
     case .timeout: .timeouts
@@ -41,10 +44,10 @@ package struct EventKinds: Equatable, Sendable {
   package static let none = EventKinds()
 
   package var isEmpty: Bool { bits == 0 }
-  /// Whether a pipeline's stream is among them.
+  /// Whether one is among them that must be looked for often.
   package var hasStream: Bool {
     for kind in EventKind.allCases where kind.stream != nil && contains(kind) { return true }
-    return false
+    return contains(.capture)
   }
   package func contains(_ kind: EventKind) -> Bool { bits & 1 << UInt32(kind.rawValue) != 0 }
   package mutating func insert(_ kind: EventKind) { bits |= 1 << UInt32(kind.rawValue) }
@@ -108,6 +111,15 @@ package final class EventJournal: @unchecked Sendable {
     event.key("content")
     event.value(finished: content)
     end(&event, kind)
+  }
+
+  /// Frames as JSON objects. `nanoseconds` of each are of the same clock as those of the event.
+  func post(captured frames: [JSONWriter], now: Instant) {
+    var event = JSONWriter()
+    begin(&event, .capture)
+    event.member("nanoseconds", now.nanoseconds)
+    event.array("frames", frames) { json, frame in json.value(finished: frame) }
+    end(&event, .capture)
   }
 
   private func begin(_ event: inout JSONWriter, _ kind: EventKind) {

@@ -19,9 +19,12 @@ struct EventSource {
       healthDue = now + .milliseconds(Limits.healthMilliseconds)
       lookAtHealth(source)
     }
+    // Who wanted the frames is gone.
+    if !wanted.contains(.capture), source.isCapturing { source.stopCapture() }
     if wanted.hasStream, now >= streamsDue {
       streamsDue = now + .milliseconds(Limits.streamMilliseconds)
       lookAtStreams(source, wanted)
+      if wanted.contains(.capture) { lookAtCapture(source, now: now) }
     }
   }
 
@@ -35,6 +38,26 @@ struct EventSource {
         .health, check.isGood ? .info : .warning, "\(check.name): \(check.detail)")
     }
     wasGood = checks.map { ($0.name, $0.isGood) }
+  }
+
+  private func lookAtCapture<Source: ControlSource>(_ source: Source, now: Instant) {
+    while true {
+      var frames: [JSONWriter] = []
+      let count = source.takeCaptured(Limits.framesPerEvent) { frame, bytes in
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("port", text: frame.port)
+        json.member("core", frame.core)
+        json.member("outgoing", frame.isOutgoing)
+        json.member("nanoseconds", frame.at.nanoseconds)
+        json.member("length", frame.length)
+        json.member("frame", hexadecimal: bytes)
+        json.endObject()
+        frames.append(json)
+      }
+      if count > 0 { source.journal.post(captured: frames, now: now) }
+      if count < Limits.framesPerEvent { return }
+    }
   }
 
   private func lookAtStreams<Source: ControlSource>(_ source: Source, _ wanted: EventKinds) {

@@ -33,6 +33,10 @@ package enum Limits {
   package static let healthMilliseconds: UInt64 = 1_000
   /// Events that wait for a subscriber; beyond, it loses events and is told how many.
   package static let unsentEventBytes = 1 << 20
+  /// The most that is copied of a frame for a capture: all of one that is no jumbo frame.
+  package static let captureBytes = 2_048
+  /// Frames of one event of a capture.
+  package static let framesPerEvent = 64
   /// Requests of one client before it is the others' turn.
   package static let requestsPerTurn = 16
 

@@ -8,6 +8,7 @@ package enum Method: PartMethod {
   case linkStats
   case logTail, logLevel
   case eventSubscribe, statsOpen
+  case captureStart, captureStop
 
   package var name: StaticString {
     switch self {
@@ -35,6 +36,8 @@ package enum Method: PartMethod {
     case .logLevel: "log.level"
     case .eventSubscribe: "event.subscribe"
     case .statsOpen: "stats.open"
+    case .captureStart: "capture.start"
+    case .captureStop: "capture.stop"
     }
   }
 
@@ -64,6 +67,8 @@ package enum Method: PartMethod {
     case .logLevel: "What goes to standard error, and can be changed."
     case .eventSubscribe: "Sends an event as a notification on this connection when it happens."
     case .statsOpen: "Hands out the shared memory that all counters stand in."
+    case .captureStart: "Copies frames, as events of kind capture, until nobody subscribes to them."
+    case .captureStop: "Ends the copying of frames."
     }
   }
 
@@ -80,6 +85,7 @@ package enum Method: PartMethod {
     case .logTail: parameter == .limit
     case .logLevel: parameter == .level
     case .eventSubscribe: parameter == .kinds
+    case .captureStart: parameter == .port || parameter == .copyBytes
     default: false
     }
   }
@@ -95,7 +101,9 @@ package enum Method: PartMethod {
   /// Streams of a pipeline are taken by who gets them, so subscribing is among them.
   package var isWrite: Bool {
     switch self {
-    case .systemShutdown, .portSet, .tcpDrop, .mqttDisconnect, .logLevel, .eventSubscribe: true
+    case .systemShutdown, .portSet, .tcpDrop, .mqttDisconnect, .logLevel, .eventSubscribe,
+      .captureStart, .captureStop:
+      true
     default: false
     }
   }

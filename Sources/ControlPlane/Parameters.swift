@@ -28,7 +28,7 @@ extension JSONField.Member {
 
 /// A named parameter; it means the same in every method that takes it.
 package enum Parameter: NamedParameter, Sendable {
-  case offset, limit, topic, client, method, core, id, port, up, level, kinds
+  case offset, limit, topic, client, method, core, id, port, up, level, kinds, copyBytes
 
   package var name: StaticString {
     switch self {
@@ -43,6 +43,7 @@ package enum Parameter: NamedParameter, Sendable {
     case .up: "up"
     case .level: "level"
     case .kinds: "kinds"
+    case .copyBytes: "copyBytes"
     }
   }
 
@@ -59,6 +60,7 @@ package enum Parameter: NamedParameter, Sendable {
     case .up: .boolean
     case .level: .text(maximumBytes: 16)
     case .kinds: .array
+    case .copyBytes: .integer(14...Limits.captureBytes)
     }
   }
 }

@@ -40,6 +40,7 @@ extension RequestHandler {
     let id = try call.integer(.id) ?? 0
     let port = try call.text(.port) ?? Text()
     let isUp = try call.boolean(.up) ?? true
+    let copyBytes = try call.integer(.copyBytes) ?? Limits.captureBytes
     do throws(ControlFailure) {
       switch call.method {
       case .tcpList: try writeConnections(offset, limit, to: &json)
@@ -55,6 +56,12 @@ extension RequestHandler {
         try source.setPort(port, isUp: isUp)
         json.member("port", text: port)
         json.member("up", isUp)
+      case .captureStart:
+        try source.startCapture(port: port.isEmpty ? nil : port, copyBytes: copyBytes)
+        json.member("copyBytes", copyBytes)
+      case .captureStop:
+        source.stopCapture()
+        json.member("stopped", true)
       default: try writeLinks(to: &json)
       }
     } catch {

@@ -47,6 +47,24 @@ package struct HealthCheck: Sendable {
   }
 }
 
+/// A frame on its way in or out, as a capture has it.
+package struct CapturedFrame: Sendable {
+  package var port: Text
+  package var core: Int
+  package var isOutgoing: Bool
+  /// Bytes of the whole frame; there may be fewer in the copy.
+  package var length: Int
+  package var at: Instant
+
+  package init(port: Text, core: Int, isOutgoing: Bool, length: Int, at: Instant) {
+    self.port = port
+    self.core = core
+    self.isOutgoing = isOutgoing
+    self.length = length
+    self.at = at
+  }
+}
+
 /// What the process may still do.
 package struct RightsRow: Sendable {
   package var user: UInt32

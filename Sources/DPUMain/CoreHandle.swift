@@ -3,6 +3,7 @@ import ControlPlane
 import DPUCore
 import FilterHost
 import PipelineHost
+import PollLoop
 
 /// What the control thread keeps of one worker: counters to read and a box for questions.
 struct CoreHandle: Sendable {
@@ -22,6 +23,7 @@ struct CoreHandle: Sendable {
   var filters: FilterMailbox
   /// Of each port.
   var filterCounters: [CounterReader]
+  var tap: TapRing
   var blockSize: Int
   var blockCount: Int
 

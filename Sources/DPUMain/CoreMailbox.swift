@@ -15,6 +15,8 @@ enum CoreQuestion: BitwiseCopyable {
   case drop(SlabHandle)
   /// The client in the mailbox; the same.
   case disconnect
+  /// Frames to copy for a capture; of no ports: none.
+  case capture(ports: UInt64, copyBytes: Int)
 }
 
 /// Where the control thread asks a worker about connections and clients.

@@ -20,6 +20,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   private let pipelineService: PipelineService<PipelineCores>
   private let filterService: FilterService<FilterCores>
   private let started: Instant
+  private(set) var isCapturing = false
   let journal: EventJournal
   let statistics: StatisticsMemory?
 
@@ -95,6 +96,49 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
       if found { return }
     }
     throw .notFound("no client with this identifier is connected through the DPU")
+  }
+
+  func startCapture(port: Text?, copyBytes: Int) throws(ControlFailure) {
+    var chosen: UInt64 = 0
+    for (index, plan) in portPlan.enumerated() where port == nil || plan.name == port {
+      chosen |= 1 << UInt64(index)
+    }
+    guard chosen != 0 else { throw .notFound("there is no port of this name") }
+    isCapturing = true
+    for core in handles {
+      try core.ask({ $0.question = .capture(ports: chosen, copyBytes: copyBytes) }) { _ in }
+    }
+  }
+
+  func stopCapture() {
+    isCapturing = false
+    for core in handles {
+      // One that does not answer now has more to worry about; a later question finds it off or on.
+      do throws(ControlFailure) {
+        try core.ask({ $0.question = .capture(ports: 0, copyBytes: 0) }) { _ in }
+      } catch {
+        isCapturing = true
+      }
+    }
+    // What is left would be taken for the next capture's.
+    for core in handles { while core.tap.take({ _, _ in }) {} }
+  }
+
+  func takeCaptured(_ limit: Int, _ body: (CapturedFrame, RawSpan) -> Void) -> Int {
+    var count = 0
+    for core in handles {
+      while count < limit,
+        core.tap.take({ header, bytes in
+          let frame = CapturedFrame(
+            port: portPlan[Int(header.port)].name, core: core.core, isOutgoing: header.isOutgoing,
+            length: Int(header.length), at: header.at)
+          body(frame, bytes)
+        })
+      {
+        count += 1
+      }
+    }
+    return count
   }
 
   func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {

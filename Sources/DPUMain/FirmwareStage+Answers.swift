@@ -3,12 +3,13 @@ import DPUCore
 import HostLink
 import MQTTOffload
 import PacketWire
+import PollLoop
 import TCPLite
 
 /// Answers to the control thread, written between two bursts.
 extension FirmwareStage {
   @inline(never)
-  mutating func answer(_ mailbox: CoreMailbox, now: Instant) {
+  mutating func answer(_ mailbox: CoreMailbox, tap: inout FrameTap, now: Instant) {
     mailbox.answer { contents in
       contents.count = 0
       contents.total = 0
@@ -17,6 +18,7 @@ extension FirmwareStage {
       case .clients(let offset, let limit): listClients(offset, limit, &contents)
       case .explain(let anyClient): explain(anyClient: anyClient, &contents, now: now)
       case .link: describeLink(&contents)
+      case .capture(let ports, let copyBytes): tap.choose(ports: ports, copyBytes: copyBytes)
       case .adopt(let policy): offload.engine.adopt(policy)
       case .drop(let connection): abort(connection, &contents)
       case .disconnect:

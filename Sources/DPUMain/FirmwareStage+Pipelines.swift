@@ -25,7 +25,7 @@ extension FirmwareStage {
   mutating func attend<Device: FrameDevice & ~Copyable>(
     through ports: inout Ports<Device>, now: Instant
   ) {
-    if mailbox.isAsked { answer(mailbox, now: now) }
+    if mailbox.isAsked { answer(mailbox, tap: &ports.tap, now: now) }
     if filters.isAsked { filters.attend(through: &ports, now: now) }
     guard pipelines.isAsked else { return }
     unsafe withUnsafeMutablePointer(to: &stack) { stack in

@@ -45,7 +45,7 @@ struct Worker: ~Copyable {
       ports: (0..<loop.ports.count).map { loop.ports.reader(port: $0) },
       pipelines: loop.stage.pipelines.mailbox, packetsIn: loop.stage.pipelines.packetsIn,
       pipelineCounters: loop.stage.pipelines.readers, filters: loop.stage.filters.mailbox,
-      filterCounters: loop.stage.filters.readers,
+      filterCounters: loop.stage.filters.readers, tap: loop.ports.tap.ring,
       blockSize: loop.stage.stack.pool.blockSize, blockCount: loop.stage.stack.pool.capacity)
   }
 

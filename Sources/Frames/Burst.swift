@@ -26,6 +26,16 @@ package struct Burst: ~Copyable {
     return sum
   }
 
+  /// The bytes of the frame at `place`, the oldest at 0.
+  @_lifetime(borrow self)
+  package borrowing func bytes(_ place: Int) -> RawSpan {
+    let handle = handles[head + place]
+    // The device guarantees `length` readable bytes at `address` while the burst has the frame.
+    let start = unsafe UnsafeRawPointer(bitPattern: handle.address)!
+    let span = unsafe RawSpan(_unsafeStart: start, byteCount: Int(handle.length))
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
   /// Takes the oldest frame, nil when there is none.
   @inline(__always)
   package mutating func takeFirst() -> Frame? {

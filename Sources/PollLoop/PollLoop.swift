@@ -86,6 +86,7 @@ package struct PollLoop<Device: FrameDevice & ~Copyable, Stage: TurnStage & ~Cop
   @inline(never)  // The audit of the machine code starts here.
   package mutating func turn(now: Instant) -> Bool {
     var worked = false
+    ports.tap.now = now
     for port in 0..<ports.count {
       ports.receive(from: port, into: &burst)
       if burst.isEmpty { continue }

@@ -8,6 +8,8 @@ package enum PortCounter: Int, CounterKey {
   case droppedTransmitQueueFull
   /// A stage had something to send and no buffer was free.
   case droppedNoBuffer
+  /// Frames that a capture missed because it was not fetched fast enough; the frames went on.
+  case missedByCapture
 
   package var name: StaticString {
     switch self {
@@ -17,6 +19,7 @@ package enum PortCounter: Int, CounterKey {
     case .bytesTransmitted: "bytesTransmitted"
     case .droppedTransmitQueueFull: "droppedTransmitQueueFull"
     case .droppedNoBuffer: "droppedNoBuffer"
+    case .missedByCapture: "missedByCapture"
     }
   }
 }
@@ -28,6 +31,8 @@ package struct Ports<Device: FrameDevice & ~Copyable>: ~Copyable {
   package var device: Device
   private var table: PortTable
   package var count: Int { table.count }
+  /// Copies frames for an operator.
+  package var tap = FrameTap()
 
   package init(_ device: consuming Device) {
     precondition(device.portCount > 0)
@@ -63,6 +68,21 @@ package struct Ports<Device: FrameDevice & ~Copyable>: ~Copyable {
     if burst.isEmpty { return }
     table[port].counters.add(burst.count, to: .framesReceived)
     table[port].counters.add(burst.byteCount, to: .bytesReceived)
+    if tap.isOn {
+      Self.copy(burst, to: tap, port, isOutgoing: false, table[port].counters)
+    }
+  }
+
+  /// What a tap wants of a burst.
+  @inline(never)
+  private static func copy(
+    _ burst: borrowing Burst, to tap: FrameTap, _ port: Int, isOutgoing: Bool,
+    _ counters: borrowing Counters<PortCounter>
+  ) {
+    for place in 0..<burst.count
+    where !tap.copy(burst.bytes(place), port: port, isOutgoing: isOutgoing) {
+      counters.increment(.missedByCapture)
+    }
   }
 
   /// Sends everything that waits.
@@ -72,6 +92,10 @@ package struct Ports<Device: FrameDevice & ~Copyable>: ~Copyable {
   }
 
   private mutating func flush(_ port: Int) {
+    if tap.isOn {
+      Self.copy(
+        table[port].waiting, to: tap, port, isOutgoing: true, table[port].counters)
+    }
     let outcome = device.transmit(port: port, &table[port].waiting)
     table[port].counters.add(outcome.sentFrames, to: .framesTransmitted)
     table[port].counters.add(outcome.sentBytes, to: .bytesTransmitted)

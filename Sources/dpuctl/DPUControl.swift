@@ -15,7 +15,7 @@ struct DPUControl: ParsableCommand {
       SystemGroup.self, PortGroup.self, CoreGroup.self, TCPGroup.self, MQTTGroup.self,
       LinkGroup.self, P4Group.self, PktgenGroup.self, FirewallGroup.self, EBPFGroup.self,
       ConfigGroup.self, LogGroup.self, Top.self, Metrics.self, Events.self, Stats.self,
-      Doctor.self, Flash.self, Call.self,
+      Capture.self, Doctor.self, Flash.self, Call.self,
     ])
 
   @OptionGroup var options: GlobalOptions

@@ -77,6 +77,57 @@ import Testing
     }
   }
 
+  @Test func capturedFramesComeUntilNobodyWantsThem() throws {
+    let server = try RunningServer()
+    server.source.framesWaiting = 2
+    let client = try server.connect()
+    _ = client.call(Self.subscribe(#""capture""#))
+    #expect(
+      client.call(
+        #"{"jsonrpc":"2.0","id":2,"method":"capture.start","params":{"port":"uplink"}}"#)
+        == #"{"jsonrpc":"2.0","id":2,"result":{"copyBytes":2048}}"#)
+    let event = Self.plain(client.line()).replacing(
+      /,"nanoseconds":\d+,"frames"/, with: #","frames""#)
+    #expect(
+      event == #"{"jsonrpc":"2.0","method":"event","params":{"kind":"capture",...,"frames":["#
+        + #"{"port":"uplink","core":1,"outgoing":false,"nanoseconds":1000000000,"length":60,"frame":"0700"},"#
+        + #"{"port":"uplink","core":1,"outgoing":true,"nanoseconds":1000000001,"length":60,"frame":"0701"}]}}"#
+    )
+    _ = client.call(Self.subscribe(""))
+    for _ in 0..<2_000 where server.source.isCapturing { usleep(1_000) }
+    #expect(server.source.deeds == ["capture uplink 2048", "capture ends"])
+  }
+
+  @Test func aCaptureIsAFileThatOthersRead() throws {
+    let server = try RunningServer()
+    server.source.framesWaiting = 5
+    let file = server.folder.path + "/config.json"
+    let outcome = try CommandTests.dpuctl([
+      "--socket", server.folder.socket, "capture", "-n", "2", "--bytes", "64", "--write", file,
+    ])
+    #expect(outcome == CommandTests.Outcome(status: 0, output: "", complaint: ""))
+    let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: file)))
+    func word(_ place: Int) -> Int {
+      (0..<4).reversed().reduce(0) { $0 << 8 | Int(bytes[place + $1]) }
+    }
+    // Every block says its length at both ends.
+    var types: [Int] = []
+    var place = 0
+    while place + 12 <= bytes.count {
+      types.append(word(place))
+      let length = word(place + 4)
+      #expect(length % 4 == 0 && word(place + length - 4) == length)
+      place += length
+    }
+    #expect(place == bytes.count)
+    #expect(types == [0x0a0d_0d0a, 1, 6, 6])
+    let second = bytes.count - word(bytes.count - 4)
+    // Of the interface, the bytes there are and there were, the frame, and that it went out.
+    #expect([8, 20, 24].map { word(second + $0) } == [0, 2, 60])
+    #expect(Array(bytes[(second + 28)..<(second + 32)]) == [7, 1, 0, 0])
+    #expect(word(second + 36) == 2)
+  }
+
   @Test func whoDoesNotReadLosesEventsAndIsToldSo() throws {
     let server = try RunningServer()
     let sleeper = try server.connect()

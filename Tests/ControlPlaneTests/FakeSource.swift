@@ -157,6 +157,31 @@ final class FakeSource: ControlSource {
     guard name == "uplink" else { throw .notFound("there is no port of this name") }
     deeds.append("uplink \(isUp ? "up" : "down")")
   }
+  /// Frames of two bytes that wait for a capture.
+  nonisolated(unsafe) var framesWaiting = 0
+  nonisolated(unsafe) var isCapturing = false
+
+  func startCapture(port: Text?, copyBytes: Int) throws(ControlFailure) {
+    deeds.append("capture \(port?.string ?? "all") \(copyBytes)")
+    isCapturing = true
+  }
+  func stopCapture() {
+    deeds.append("capture ends")
+    isCapturing = false
+  }
+  func takeCaptured(_ limit: Int, _ body: (CapturedFrame, RawSpan) -> Void) -> Int {
+    guard isCapturing else { return 0 }
+    let count = min(limit, framesWaiting)
+    for number in 0..<count {
+      let bytes = [UInt8(7), UInt8(number)]
+      body(
+        CapturedFrame(
+          port: "uplink", core: 1, isOutgoing: number == 1, length: 60,
+          at: Instant(nanoseconds: UInt64(1_000_000_000 + number))), bytes.span.bytes)
+    }
+    framesWaiting -= count
+    return count
+  }
   func check(_ configuration: Configuration) throws(StartFailure) {
     for pipeline in configuration.pipelines where pipeline.program == "/missing" {
       throw StartFailure("/missing: No such file or directory")

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 import wire
-from lab import TARGET, TARGET6, dpuctl, eventually, needs_offload
+from lab import REPOSITORY, TARGET, TARGET6, dpuctl, eventually, needs_offload, status
 from peers import unique
 
 
@@ -131,3 +131,26 @@ class Tools(unittest.TestCase):
                 until("publishesConsumed")
                 self.assertEqual(
                     receiver.messages(seconds=1), [(topic, b"%d" % n) for n in range(sent)])
+
+    @needs_offload
+    def test_a_capture_is_what_tcpdump_would_see(self):
+        """Pings through `dpuctl capture`, read by tcpdump."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "pings.pcapng")
+            capture = subprocess.Popen(
+                [os.path.join(REPOSITORY, "build/host/dpuctl"), "--socket", status()["socket"],
+                 "capture", "--port", "uplink", "-n", "6", "--write", path])
+            self.addCleanup(capture.wait)
+            self.addCleanup(capture.kill)
+            eventually(lambda: os.path.exists(path), 10, "the capture's file")
+            subprocess.run(["ping", "-c", "3", "-i", "0.2", TARGET[0]], check=True,
+                           stdout=subprocess.DEVNULL)
+            # Others may have sent something meanwhile.
+            subprocess.run(["ping", "-c", "3", "-i", "0.2", TARGET[0]], check=True,
+                           stdout=subprocess.DEVNULL)
+            self.assertEqual(capture.wait(20), 0)
+            seen = subprocess.run(
+                ["tcpdump", "-n", "-t", "-r", path, "icmp"], capture_output=True, text=True,
+                check=True).stdout.splitlines()
+        self.assertIn("ICMP echo request", seen[0])
+        self.assertIn("ICMP echo reply", seen[1])

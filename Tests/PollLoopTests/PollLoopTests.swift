@@ -67,6 +67,38 @@ struct ScriptedHost: LoopHost, ~Copyable {
 }
 
 @Suite struct PollLoopTests {
+  @Test func aTapCopiesWhatArrivesAndWhatLeaves() {
+    var loop = PollLoop(device: MemoryDevice(portCount: 2), stage: CrossStage())
+    func copies(_ loop: borrowing PollLoop<MemoryDevice, CrossStage>) -> [String] {
+      var seen: [String] = []
+      while loop.ports.tap.ring.take({ header, bytes in
+        let shown = (0..<bytes.byteCount).map { String(bytes.byte(at: $0)) }.joined(separator: " ")
+        seen.append(
+          "\(header.isOutgoing ? "out" : "in") \(header.port) \(header.length): \(shown)")
+      }) {}
+      return seen
+    }
+    loop.ports.device.inject([9], port: 0)
+    _ = loop.turn(now: .zero)
+    #expect(copies(loop) == [])
+    loop.ports.tap.choose(ports: 0b01, copyBytes: 2)
+    loop.ports.device.inject([1, 2, 3], port: 0)
+    loop.ports.device.inject([4], port: 1)
+    _ = loop.turn(now: .zero)
+    // The frame of port 0 leaves through port 1, which nobody wants to see.
+    #expect(copies(loop) == ["in 0 3: 1 2", "out 0 1: 4"])
+    #expect(loop.ports.device.takeSent(port: 1) == [[9], [1, 2, 3]])
+    // More than the ring holds is missed by the capture and by nobody else.
+    for _ in 0..<5 {
+      for _ in 0..<32 { loop.ports.device.inject([5], port: 0) }
+      _ = loop.turn(now: .zero)
+    }
+    #expect(copies(loop).count == 128)
+    let missed = loop.ports.reader(port: 0).value(PortCounter.missedByCapture)
+    #expect(missed == 32)
+    #expect(loop.ports.device.takeSent(port: 1).count == 160)
+  }
+
   @Test func aTurnReceivesWorksAndSends() {
     var loop = PollLoop(device: MemoryDevice(portCount: 2), stage: CrossStage())
     loop.ports.device.inject([1, 2, 3], port: 0)

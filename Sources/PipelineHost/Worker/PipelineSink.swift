@@ -73,7 +73,7 @@ struct PipelineSink<Device: FrameDevice & ~Copyable, Inlet: StackInlet & ~Copyab
 
   @inline(never)
   private func punt(_ frame: consuming Frame) {
-    let isTaken = packetsIn.push(frame.bytes, slot: slot, now: now)
+    let isTaken = packetsIn.push(frame.bytes, PacketInHeader(slot: slot, at: now))
     counters.increment(isTaken ? .packetsIn : .droppedPacketInFull)
     unsafe ports.pointee.drop(frame)
   }

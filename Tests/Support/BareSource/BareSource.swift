@@ -38,6 +38,12 @@ extension BareSource {
   package func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
     throw .unavailable("not here")
   }
+  package func startCapture(port: Text?, copyBytes: Int) throws(ControlFailure) {
+    throw .unavailable("not here")
+  }
+  package func stopCapture() {}
+  package var isCapturing: Bool { false }
+  package func takeCaptured(_ limit: Int, _ body: (CapturedFrame, RawSpan) -> Void) -> Int { 0 }
   package func check(_ configuration: Configuration) throws(StartFailure) {}
   package func apply(_ mqtt: Configuration.MQTT) throws(ControlFailure) {}
   package var pipelineNames: [Text] { [] }
