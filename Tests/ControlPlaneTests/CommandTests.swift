@@ -145,6 +145,52 @@ import Testing
           complaint: "dpuctl: mqtt.clients: core 2 did not answer in time (-32000)\n"))
   }
 
+  @Test func aFirmwareOfAnotherReleaseIsNamed() throws {
+    let server = try RunningServer()
+    server.source.release = "9.9.9"
+    let outcome = try Self.dpuctl(["--socket", server.folder.socket, "system", "uptime"])
+    #expect(
+      outcome
+        == Outcome(
+          status: 0, output: "1 min 1 s\n",
+          complaint: "dpuctl: this dpuctl is 0.1.0, the firmware is 9.9.9; both speak interface 1\n"))
+  }
+
+  @Test func aConfigurationMistakeIsNamedAsEditorsDo() throws {
+    let running = try parse(ConfigurationTests.minimal())
+    let server = try RunningServer(configuration: running)
+    let path = server.folder.path + "/config.json"
+    try "{\n \"schema\": 1,\n \"mtu\": 1}\n".write(
+      toFile: path, atomically: false, encoding: .utf8)
+    let outcome = try Self.dpuctl(["--socket", server.folder.socket, "config", "check", path])
+    #expect(
+      outcome
+        == Outcome(
+          status: 2, output: "",
+          complaint: "dpuctl: \(path):3:9: $.mtu: must lie between 576 and 9000, is 1 (-32008)"
+            + " at $.params.text\n"))
+  }
+
+  @Test func theDoctorSaysWhatToDo() throws {
+    let server = try RunningServer()
+    let machine = server.folder.path
+    defer { try? FileManager.default.removeItem(atPath: machine + "/proc") }
+    try FileManager.default.createDirectory(
+      atPath: machine + "/proc", withIntermediateDirectories: true)
+    try "HugePages_Total:     512\nHugePages_Free:      400\nHugepagesize:       2048 kB\n".write(
+      toFile: machine + "/proc/meminfo", atomically: false, encoding: .utf8)
+    let words = ["--socket", server.folder.socket, "doctor", "--machine", machine]
+    let outcome = try Self.dpuctl(words)
+    let lines = outcome.output.split(separator: "\n")
+    #expect(outcome.status == 0)
+    #expect(lines[1].hasPrefix("huge pages       ok        512 of 2 MiB, 400 free"))
+    #expect(lines.contains { $0.hasPrefix("IOMMU") && $0.contains("vfio-pci needs it") })
+    #expect(lines.contains { $0.hasPrefix("broker ") && $0.contains("no broker attached") })
+    let nobody = try Self.dpuctl(["--socket", "/no/such", "doctor", "--machine", machine])
+    #expect(nobody.status == 2)
+    #expect(nobody.output.contains("systemctl start dpu"))
+  }
+
   @Test func wrongUsageExitsWith1() throws {
     for words in [
       ["bogus"], ["tcp", "list", "--limit", "0"], ["call", "x", "{"], ["mqtt", "explain"],

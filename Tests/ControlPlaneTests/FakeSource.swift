@@ -27,8 +27,11 @@ final class FakeSource: ControlSource {
     second.increment(.droppedBadChecksum)
   }
 
+  /// Another release than the tools'.
+  nonisolated(unsafe) var release = ProductVersion.text
+
   var version: VersionRow {
-    VersionRow(version: ProductVersion.text, architecture: "x86_64", dpdk: "DPDK 22.11.7")
+    VersionRow(version: release, architecture: "x86_64", dpdk: "DPDK 22.11.7")
   }
   var uptime: Interval { .milliseconds(61_500) }
   func health() -> [HealthCheck] {

@@ -10,11 +10,16 @@ final class RunningServer {
   let source = FakeSource()
   private let server: ControlServer<FakeSource>
 
-  init(_ patience: Patience = Patience()) throws {
+  init(_ patience: Patience = Patience(), configuration: Configuration? = nil) throws {
     var control = Configuration.Control()
     control.socket = Text(folder.socket)
     let listener = try ControlListener(control)
-    server = try ControlServer(listener, source: source, patience: patience)
+    let source = source
+    let file = Text(folder.path + "/config.json")
+    let keeper = configuration.map {
+      ConfigurationKeeper($0, file: file, source: source)
+    }
+    server = try ControlServer(listener, source: source, keeper: keeper, patience: patience)
     try server.start(on: .current())
   }
 

@@ -342,3 +342,29 @@ class Watching(WithFirmware):
         share = (end[0] - start[0]) / (end[1] - start[1])
         print(f"top and metrics, once a second each: {share:.4%} of a poll core")
         self.assertLess(share, 0.01)
+
+    def test_top_goes_on_when_the_firmware_was_started_anew(self):
+        watcher = subprocess.Popen(
+            [f"{BUILD}/dpuctl", "--socket", self.firmware.socket, "top", "--plain", "--every",
+             "0.2", "-n", "1000"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(watcher.wait)
+        self.addCleanup(watcher.stdout.close)
+        self.addCleanup(watcher.kill)
+
+        def looks(wanted):
+            """Reads on until a line begins so."""
+            for line in watcher.stdout:
+                if line.startswith(wanted):
+                    return line
+            self.fail(f"top has ended: {watcher.wait()}")
+
+        looks("dpu 0.1.0")
+        self.firmware.end()
+        # Long enough for a look at nothing.
+        time.sleep(1)
+        self.firmware.start()
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1:
+            looks("dpu 0.1.0")
+        self.assertIsNone(watcher.poll())
