@@ -153,7 +153,8 @@ import Testing
       outcome
         == Outcome(
           status: 0, output: "1 min 1 s\n",
-          complaint: "dpuctl: this dpuctl is 0.1.0, the firmware is 9.9.9; both speak interface 1\n"))
+          complaint: "dpuctl: this dpuctl is 0.1.0, the firmware is 9.9.9; both speak interface 1\n"
+        ))
   }
 
   @Test func aConfigurationMistakeIsNamedAsEditorsDo() throws {
