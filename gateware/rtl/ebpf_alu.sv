@@ -8,6 +8,8 @@ module ebpf_alu (
     input wire [5:0] rotate,       // to the right, for a shift: b, or to the left ~b
     input wire [63:0] a,
     input wire [63:0] b,
+    input wire [63:0] a_now,       // the same, a little later, for what takes little time
+    input wire [63:0] b_now,
     input wire [2:0] extend,       // a move extends the sign of 8, 16 or 32 bits
     input wire swap_always,        // an unconditional byte swap, or to big endian
     input wire [1:0] swap_width,   // bits 5:4 of the number of bits
@@ -62,39 +64,42 @@ module ebpf_alu (
 
   // Byte order.
   wire [63:0] turned = {
-    a[7:0], a[15:8], a[23:16], a[31:24], a[39:32], a[47:40], a[55:48], a[63:56]
+    a_now[7:0], a_now[15:8], a_now[23:16], a_now[31:24], a_now[39:32], a_now[47:40], a_now[55:48],
+    a_now[63:56]
   };
   wire [63:0] swapped =
-      swap_width[0] ? {48'd0, swap_always ? turned[63:48] : a[15:0]}
-      : swap_width[1] ? {32'd0, swap_always ? turned[63:32] : a[31:0]}
-      : swap_always ? turned : a;
+      swap_width[0] ? {48'd0, swap_always ? turned[63:48] : a_now[15:0]}
+      : swap_width[1] ? {32'd0, swap_always ? turned[63:32] : a_now[31:0]}
+      : swap_always ? turned : a_now;
 
-  wire sign = extend[0] ? b[7] : extend[1] ? b[15] : b[31];
+  wire sign = extend[0] ? b_now[7] : extend[1] ? b_now[15] : b_now[31];
   wire [63:0] moved = {
-    extend != 3'd0 ? {32{sign}} : b[63:32],
-    extend[1:0] != 2'd0 ? {16{sign}} : b[31:16],
-    extend[0] ? {8{sign}} : b[15:8],
-    b[7:0]
+    extend != 3'd0 ? {32{sign}} : b_now[63:32],
+    extend[1:0] != 2'd0 ? {16{sign}} : b_now[31:16],
+    extend[0] ? {8{sign}} : b_now[15:8],
+    b_now[7:0]
   };
 
   always_comb
     case (operation)
-      `ALU_OR: other = a | b;
-      `ALU_AND: other = a & b;
-      `ALU_XOR: other = a ^ b;
+      `ALU_OR: other = a_now | b_now;
+      `ALU_AND: other = a_now & b_now;
+      `ALU_XOR: other = a_now ^ b_now;
       `ALU_MOV: other = moved;
       default: other = swapped;
     endcase
 
   // Comparison in two halves, so that one serves both widths.
-  wire low_equal = a[31:0] == b[31:0];
-  wire high_equal = a[63:32] == b[63:32];
-  wire low_less = a[31:0] < b[31:0];
-  wire high_less = a[63:32] < b[63:32];
+  wire low_equal = a_now[31:0] == b_now[31:0];
+  wire high_equal = a_now[63:32] == b_now[63:32];
+  wire low_less = a_now[31:0] < b_now[31:0];
+  wire high_less = a_now[63:32] < b_now[63:32];
   wire equal = low_equal && (high_equal || !is_64);
-  wire signs_differ = compare_signed && (is_64 ? a[63] != b[63] : a[31] != b[31]);
+  wire signs_differ =
+      compare_signed && (is_64 ? a_now[63] != b_now[63] : a_now[31] != b_now[31]);
   wire less = (is_64 ? high_less || (high_equal && low_less) : low_less) != signs_differ;
-  wire any_bit = (a[31:0] & b[31:0]) != 32'd0 || (is_64 && (a[63:32] & b[63:32]) != 32'd0);
+  wire [63:0] both = a_now & b_now;
+  wire any_bit = both[31:0] != 32'd0 || (is_64 && both[63:32] != 32'd0);
   assign holds =
       ((when_equal && equal) || (when_less && less) || (when_any && any_bit)) != otherwise;
 endmodule

@@ -1,7 +1,8 @@
-// One eBPF core in five stages: fetch (two of them, as block memory is slow), decode, execute,
-// memory; in order, one instruction a cycle. Results of execute and memory are bypassed to decode. A
-// taken branch costs two cycles more, an unconditional jump one, the use of a load's result right
-// after it one.
+// One eBPF core in six stages: fetch (two of them, as block memory is slow), decode, execute,
+// memory, write; in order, one instruction a cycle. Results are bypassed to decode, that of a load
+// from the last stage only. A taken branch costs two cycles more, an unconditional jump one, the use
+// of a load's result right after it two, or one if a branch, move or logical operation uses it, and
+// the use in the instruction after that one or none.
 //
 // Execute is where an instruction becomes final: faults are found there, stores happen there, and
 // nothing behind it can fail.
@@ -86,18 +87,21 @@ module ebpf_core #(
   reg [4:0] ex_fault;
   reg ex_bad;       // there is one
   reg [63:0] ex_a, ex_b;
+  reg ex_a_late, ex_b_late;         // the operand is a load's result, which arrives only now
   reg [15:0] ex_offset;
   reg [3:0] ex_operation;
   reg ex_left;                     // shifts to the left
   reg [5:0] ex_count;              // by how much to rotate to the right, for a shift
   reg [1:0] ex_swap_width;
-  reg [1:0] ex_pick, ex_pick_high; // where the halves of the result come from
-  localparam [1:0] SUM = 2'd0, SHIFT = 2'd1, OTHER = 2'd2, SLOW = 2'd3;
+  // Where the result comes from: [0] a sum, [1] a shift, [2] what else takes one cycle, [3] what
+  // takes several; its upper half from nowhere if it is narrow.
+  reg [3:0] ex_pick, ex_pick_high;
+  localparam [3:0] SUM = 4'd1, SHIFT = 4'd2, OTHER = 4'd4, SLOW = 4'd8;
   reg ex_when_equal, ex_when_less, ex_when_any, ex_compare_signed, ex_otherwise;
   reg [1:0] ex_size;
   reg ex_64, ex_swap_always, ex_by_register;
   reg ex_load, ex_load_signed, ex_returns, ex_store, ex_atomic, ex_branch, ex_call, ex_helper, ex_exit;
-  reg ex_multiply, ex_divide, ex_slow;
+  reg ex_multiply, ex_divide;
   reg [3:0] ex_atomic_operation;
   reg ex_writes;
   reg [3:0] ex_index;
@@ -116,6 +120,11 @@ module ebpf_core #(
   reg [1:0] m_size;
   reg [63:0] m_result;
 
+  // ---- Write: registers in front of it ---------------------------------------------------------
+  reg w_writes;
+  reg [3:0] w_index;
+  reg [63:0] w_value;
+
   reg [3:0] frames_left;  // this function's included
   wire [63:0] stack_top = {32'h0000_7fff, 19'd0, frames_left, 9'd0};
   reg limit_reached;
@@ -125,6 +134,8 @@ module ebpf_core #(
   wire ex_taken;
   wire ex_ends;
   wire ex_faults;
+  wire [63:0] alu_sum, alu_shifted, alu_other;
+  wire [63:0] ex_soon;    // the result, or zero if it is a sum or a shift
   wire [63:0] ex_result;
   wire [63:0] m_value, there, m_taken;
 
@@ -148,12 +159,12 @@ module ebpf_core #(
   wire [32:0] id_target;
   wire starts = start && idle;
   wire redirect = ex_valid && ex_done && ex_taken;
+  // While decode is held up the same row is fetched again, so that a redirection need not wait.
+  wire moves = !id_valid || id_advances;
   wire [12:0] fetch =
       starts ? 13'd0 : redirect ? {1'b0, ex_target} : id_jumps ? {1'b0, id_target[11:0]}
-      : f_row + 13'd1;
-  // Nothing but a load's result in execute holds up decode, so it never does in a redirection.
-  wire moves = !id_valid || id_advances;
-  assign program_en = en && (starts || moves);
+      : f_row + {12'd0, moves};
+  assign program_en = en;
   assign program_row = {fetch[11] ^ program_upper, fetch[10:0]};
 
   // ---- Decode ----------------------------------------------------------------------------------
@@ -172,6 +183,14 @@ module ebpf_core #(
 
   wire d_is_multiply = d_alu && row[7:4] == `ALU_MUL;
   wire d_is_divide = d_alu && (row[7:4] == `ALU_DIV || row[7:4] == `ALU_MOD);
+  wire [3:0] pick =
+      wide ? OTHER
+      : !d_alu || d_is_multiply || d_is_divide ? SLOW
+      : row[7:4] == `ALU_LSH || row[7:4] == `ALU_RSH || row[7:4] == `ALU_ARSH ? SHIFT
+      : row[7:4] == `ALU_OR || row[7:4] == `ALU_AND || row[7:4] == `ALU_XOR
+        || row[7:4] == `ALU_MOV || row[7:4] == `ALU_END ? OTHER
+      : SUM;
+
   wire outside = id_row >= program_rows;
   wire [4:0] id_fault =
       outside ? `FAULT_ROW
@@ -183,9 +202,14 @@ module ebpf_core #(
       {20'd0, id_row} + 33'd1 + (d_far ? {row[63], row[63:32]} : {{17{row[31]}}, row[31:16]});
   wire id_target_bad = id_target[32:12] != 21'd0;
 
-  // A load's result comes out of memory, so it is not there for the next instruction.
-  wire hazard = ex_valid && ex_load && !wide
+  // A load's result comes out of memory, so it is not there for the next two instructions; but a
+  // branch, a move or a logical operation has the time to take it in execute.
+  wire waits_ex = ex_valid && ex_load
       && ((d_a_used && ex_index == id_a_index) || (id_by_register && ex_index == d_b_index));
+  wire takes_late = d_branch || pick == OTHER;
+  wire waits_m = m_writes && m_load && !takes_late
+      && ((d_a_used && m_index == id_a_index) || (id_by_register && m_index == d_b_index));
+  wire hazard = !wide && (waits_ex || waits_m);
   wire ex_advances = !ex_valid || ex_done;
   assign id_advances = id_valid && ex_advances && !hazard;
   // An unconditional jump is followed before anything of it is checked: what is fetched behind a
@@ -195,24 +219,29 @@ module ebpf_core #(
   wire leaves = !wide && d_jump && id_target_bad && !id_faulty;
 
   wire [63:0] file_a, file_b, file_c;
-  // Results of execute and of a load come late, so they are chosen last, a load's byte for byte:
-  // `m_result` is zero for what it does not have.
+  // Sums and shifts come late, so they are chosen last.
+  function [63:0] halves(input both, input low, input high);
+    halves = {{32{both && high}}, {32{both && low}}};
+  endfunction
   wire a_from_ex = ex_valid && ex_writes && ex_index == id_a_index;
   wire a_from_m = m_writes && m_index == id_a_index;
-  wire [63:0] a_early = a_from_m ? m_result : id_a_index == 4'd10 ? stack_top : file_a;
-  wire [63:0] a_taken = m_taken & {64{a_from_m && !a_from_ex}};
-  wire [63:0] a_others = a_from_ex ? ex_result : a_early;
-  wire [63:0] id_a = (there & a_taken) | (a_others & ~a_taken);
+  wire a_from_w = w_writes && w_index == id_a_index;
+  wire [63:0] a_early =
+      a_from_m ? m_result : a_from_w ? w_value : id_a_index == 4'd10 ? stack_top : file_a;
+  wire [63:0] id_a =
+      (a_from_ex ? ex_soon : a_early) | (alu_sum & halves(a_from_ex, ex_pick[0], ex_pick_high[0]))
+      | (alu_shifted & halves(a_from_ex, ex_pick[1], ex_pick_high[1]));
   // The second row of a wide load names no register.
   wire b_from_ex = id_by_register && ex_valid && ex_writes && ex_index == d_b_index;
-  wire b_from_m = id_by_register && m_writes && m_index == d_b_index;
+  wire b_from_m = m_writes && m_index == d_b_index;
+  wire b_from_w = w_writes && w_index == d_b_index;
   wire [63:0] b_early =
       wide ? {row[63:32], wide_low}
       : !id_by_register ? {{32{row[63]}}, row[63:32]}
-      : b_from_m ? m_result : d_b_index == 4'd10 ? stack_top : file_b;
-  wire [63:0] b_taken = m_taken & {64{b_from_m && !b_from_ex}};
-  wire [63:0] b_others = b_from_ex ? ex_result : b_early;
-  wire [63:0] id_b = (there & b_taken) | (b_others & ~b_taken);
+      : b_from_m ? m_result : b_from_w ? w_value : d_b_index == 4'd10 ? stack_top : file_b;
+  wire [63:0] id_b =
+      (b_from_ex ? ex_soon : b_early) | (alu_sum & halves(b_from_ex, ex_pick[0], ex_pick_high[0]))
+      | (alu_shifted & halves(b_from_ex, ex_pick[1], ex_pick_high[1]));
 
   wire halts = dying || (ex_valid && ex_done && ex_ends);
   wire id_goes_on = id_advances && !redirect && !halts;
@@ -232,29 +261,23 @@ module ebpf_core #(
         active <= 1'b0;
         f_valid <= 1'b0;
       end
-      if (halts) id_valid <= 1'b0;
-      else if (moves) id_valid <= f_valid && !redirect && !id_jumps;
+      if (halts || redirect) id_valid <= 1'b0;
+      else if (moves) id_valid <= f_valid && !id_jumps;
       if (dying) ex_valid <= 1'b0;
       else if (ex_advances) ex_valid <= id_goes_on && (wide || !d_wide || id_faulty);
       if (redirect || halts) wide <= 1'b0;
       else if (id_goes_on) wide <= !wide && d_wide && !id_faulty;
     end
 
-  wire [1:0] pick =
-      wide ? OTHER
-      : !d_alu || d_is_multiply || d_is_divide ? SLOW
-      : row[7:4] == `ALU_LSH || row[7:4] == `ALU_RSH || row[7:4] == `ALU_ARSH ? SHIFT
-      : row[7:4] == `ALU_OR || row[7:4] == `ALU_AND || row[7:4] == `ALU_XOR
-        || row[7:4] == `ALU_MOV || row[7:4] == `ALU_END ? OTHER
-      : SUM;
-
   always_ff @(posedge clk)
-    if (program_en) begin
-      id_a_index <= program_data[2:0] == 3'd1 ? program_data[15:12] : program_data[11:8];
-      id_by_register <= program_data[2] ? program_data[3] : program_data[0];
+    if (en) begin
       f_row <= fetch;
-      id_row <= f_row;
-      row <= program_data;
+      if (moves) begin
+        id_a_index <= program_data[2:0] == 3'd1 ? program_data[15:12] : program_data[11:8];
+        id_by_register <= program_data[2] ? program_data[3] : program_data[0];
+        id_row <= f_row;
+        row <= program_data;
+      end
     end
 
   // Whether it is used is for `ex_valid` to say, so that these need not wait for it.
@@ -269,6 +292,8 @@ module ebpf_core #(
       ex_fault <= leaves ? `FAULT_ROW : id_fault;
       ex_bad <= leaves || id_faulty;
       ex_a <= id_a;
+      ex_a_late <= d_a_used && a_from_m && m_load && !a_from_ex;
+      ex_b_late <= !wide && id_by_register && b_from_m && m_load && !b_from_ex;
       ex_b <= id_b;
       ex_offset <= wide ? 16'd0 : row[31:16];
       ex_operation <= wide ? `ALU_MOV : row[7:4];
@@ -276,7 +301,7 @@ module ebpf_core #(
       ex_count <= id_b[5:0] ^ {6{row[7:4] == `ALU_LSH}};
       ex_swap_width <= row[37:36];
       ex_pick <= pick;
-      ex_pick_high <= d_alu && !d_64 && !wide && row[7:4] != `ALU_END ? SLOW : pick;
+      ex_pick_high <= d_alu && !d_64 && !wide && row[7:4] != `ALU_END ? 4'd0 : pick;
       // A condition is one of equal, less, any bit, or two of them, or its opposite.
       ex_when_equal <=
           row[7:4] == 4'h1 || row[7:4] == 4'h2 || row[7:4] == 4'h5 || row[7:4] == 4'h6
@@ -301,7 +326,6 @@ module ebpf_core #(
       ex_exit <= !wide && d_exit;
       ex_multiply <= !wide && d_is_multiply;
       ex_divide <= !wide && d_is_divide;
-      ex_slow <= !wide && (!d_alu || d_is_multiply || d_is_divide);
       ex_atomic_operation <= row[39:36];
       ex_writes <= wide || d_writes;
       ex_index <= wide ? wide_index : d_write_index;
@@ -310,12 +334,12 @@ module ebpf_core #(
     end else if (en && restores) ex_target <= back;
 
   // ---- Execute ---------------------------------------------------------------------------------
-  wire [63:0] alu_sum, alu_shifted, alu_other;
   wire condition_holds;
   ebpf_alu alu (
       .operation(ex_operation), .is_64(ex_64), .is_left(ex_left), .rotate(ex_count), .a(ex_a),
-      .b(ex_b), .extend(ex_offset[5:3]), .swap_always(ex_swap_always),
-      .swap_width(ex_swap_width), .sum(alu_sum), .shifted(alu_shifted), .other(alu_other),
+      .b(ex_b), .a_now(ex_a_late ? w_value : ex_a), .b_now(ex_b_late ? w_value : ex_b),
+      .extend(ex_offset[5:3]), .swap_always(ex_swap_always), .swap_width(ex_swap_width),
+      .sum(alu_sum), .shifted(alu_shifted), .other(alu_other),
       .when_equal(ex_when_equal), .when_less(ex_when_less), .when_any(ex_when_any),
       .compare_signed(ex_compare_signed), .otherwise(ex_otherwise), .holds(condition_holds)
   );
@@ -337,14 +361,15 @@ module ebpf_core #(
   // The low bits are enough; the rest is only looked at for the bounds.
   wire [16:0] low_sum = {1'b0, ex_a[15:0]} + {1'b0, ex_offset};
   wire [11:0] spot = low_sum[11:0];
-  wire [3:0] bytes = ex_size == `SIZE_DOUBLE ? 4'd8 : ex_size == `SIZE_WORD ? 4'd4
-      : ex_size == `SIZE_HALF ? 4'd2 : 4'd1;
   wire [7:0] byte_mask = {
       {4{ex_size == `SIZE_DOUBLE}}, {2{ex_size == `SIZE_DOUBLE || ex_size == `SIZE_WORD}},
       ex_size != `SIZE_BYTE, 1'b1
   };
-  wire [4:0] last = {2'b00, spot[2:0]} + {1'b0, bytes};
-  wire crosses = last > 5'd8;
+  // Of eight bytes that stand together, the access wants some and some behind them.
+  wire crosses =
+      ex_size == `SIZE_DOUBLE ? spot[2:0] != 3'd0
+      : ex_size == `SIZE_WORD ? spot[2] && spot[1:0] != 2'd0
+      : ex_size == `SIZE_HALF && spot[2:0] == 3'd7;
   // Whether it is in bounds is found from the base beside the sum, not behind it: above bit 16 the
   // address is the base, one more, or one less.
   wire [47:0] above = ex_a[63:16];
@@ -358,7 +383,7 @@ module ebpf_core #(
       : above == STACK + 48'd1;
   wire in_data = above_data && low_sum[15:11] == 5'd0 && !(low_sum[10:3] == 8'hff && crosses);
   wire in_stack = above_stack && low_sum[15:12] == 4'd0 && !(low_sum[11:3] == 9'h1ff && crosses);
-  wire helper_answers = helper_ready && step >= 4'd6;
+  wire helper_answers = helper_ready && step >= 4'd7;
   wire accesses = ex_load || ex_load_signed || ex_store || ex_atomic;
   wire out_of_bounds = accesses && !in_data && !in_stack;
 
@@ -405,7 +430,7 @@ module ebpf_core #(
       : why_row ? `FAULT_ROW : why_depth ? `FAULT_DEPTH : why_divide ? `FAULT_DIVIDE
       : `FAULT_HELPER;
 
-  // Instructions of several steps. The first step lets the one before write its register.
+  // Instructions of several steps. The first two let the ones before write their registers.
   wire returns = ex_returns;
   reg ex_simple, ex_last;
   assign ex_done =
@@ -416,7 +441,7 @@ module ebpf_core #(
       ex_last <=
           ex_valid && !ex_done
           && ((ex_multiply && step == 4'd1) || (ex_atomic && step == 4'd2)
-              || (ex_load_signed && step == 4'd1) || ((ex_call || returns) && step == 4'd3));
+              || (ex_load_signed && step == 4'd1) || ((ex_call || returns) && step == 4'd4));
       if (ex_advances)
         ex_simple <=
             wide || !(d_is_multiply || d_is_divide || d_atomic || (d_load && row[7]) || d_call
@@ -440,9 +465,9 @@ module ebpf_core #(
   (* ram_style = "distributed" *) reg [63:0] kept[0:31];
   (* ram_style = "distributed" *) reg [11:0] way_back[0:7];
   wire [2:0] frame = returns ? frames_left[2:0] + 3'd1 : frames_left[2:0];
-  wire [1:0] kept_number = step[1:0] - 2'd1;
+  wire [1:0] kept_number = step[1:0] - 2'd2;
   // What a dying program keeps or restores is of no use to anybody.
-  wire in_steps = ex_valid && !first_step;
+  wire in_steps = ex_valid && step >= 4'd2;
   wire keeps = in_steps && ex_call;
   assign restores = in_steps && returns;
   wire [63:0] restored = kept[{frame, kept_number}];
@@ -470,7 +495,7 @@ module ebpf_core #(
     if (en) begin
       if (step == 4'd1) begin
         atomic_old <= m_value;
-        atomic_compare <= file_c;
+        atomic_compare <= w_writes && w_index == 4'd0 ? w_value : file_c;
       end
       case (ex_atomic_operation)
         4'h0: atomic_value <= atomic_old + ex_b;
@@ -484,8 +509,8 @@ module ebpf_core #(
   assign atomic_new = atomic_value;
 
   // Helper functions.
-  assign helper_argument = en && in_steps && ex_helper && step <= 4'd5;
-  assign helper_number = step[2:0];
+  assign helper_argument = en && in_steps && ex_helper && step <= 4'd6;
+  assign helper_number = step[2:0] - 3'd1;
   assign helper_value = file_c;
   assign helper_function = ex_by_register ? ex_a[31:0] : ex_b[31:0];
 
@@ -497,20 +522,16 @@ module ebpf_core #(
     {32{old_sign}}, ex_size == `SIZE_WORD ? atomic_old[31:16] : {16{old_sign}},
     ex_size == `SIZE_BYTE ? {8{old_sign}} : atomic_old[15:8], atomic_old[7:0]
   };
-  // What takes several steps; nothing in the upper half of a narrow result.
+  // What takes several steps.
   wire [63:0] slow =
       ex_multiply ? product : ex_divide ? divided : ex_helper ? helper_result
       : ex_load_signed ? extended : atomic_old;
-  wire [31:0] slow_high =
-      slow[63:32] & {32{!ex_64 && (ex_multiply || ex_divide) ? 1'b0 : ex_slow}};
-  function [31:0] picked(input [1:0] from, input [31:0] sum, input [31:0] shifted,
-                         input [31:0] other, input [31:0] slow_part);
-    picked = from == SUM ? sum : from == SHIFT ? shifted : from == OTHER ? other : slow_part;
-  endfunction
-  assign ex_result = {
-    picked(ex_pick_high, alu_sum[63:32], alu_shifted[63:32], alu_other[63:32], slow_high),
-    picked(ex_pick, alu_sum[31:0], alu_shifted[31:0], alu_other[31:0], slow[31:0])
-  };
+  assign ex_soon =
+      (alu_other & halves(1'b1, ex_pick[2], ex_pick_high[2]))
+      | (slow & halves(1'b1, ex_pick[3], ex_pick_high[3]));
+  assign ex_result =
+      ex_soon | (alu_sum & halves(1'b1, ex_pick[0], ex_pick_high[0]))
+      | (alu_shifted & halves(1'b1, ex_pick[1], ex_pick_high[1]));
 
   // ---- Data memory -----------------------------------------------------------------------------
   // A page of 128 rows for each slot; the state is at the end of slot 0's, for all slots.
@@ -602,12 +623,14 @@ module ebpf_core #(
   assign m_taken = {
     {32{m_load && m_more[2]}}, {16{m_load && m_more[1]}}, {8{m_load && m_more[0]}}, {8{m_load}}
   };
-  assign m_value = (there & m_taken) | (m_result & ~m_taken);
+  assign m_value = (there & m_taken) | m_result;  // one of them is zero
 
   always_ff @(posedge clk)
     if (rst || cancel) begin
       m_writes <= 1'b0;
+      w_writes <= 1'b0;
     end else if (en) begin
+      w_writes <= m_writes;
       m_writes <= ex_fires && ex_writes && !ex_ends;
       m_load <= ex_load || ((ex_atomic || ex_load_signed) && !ex_done);
       m_index <= ex_index;
@@ -619,6 +642,8 @@ module ebpf_core #(
     if (en) begin
       if (ex_load || !ex_done) m_result <= 64'd0;
       else m_result <= ex_result;
+      w_index <= m_index;
+      w_value <= m_value;
     end
 
   // ---- Registers -------------------------------------------------------------------------------
@@ -629,18 +654,17 @@ module ebpf_core #(
   wire [3:0] c_index =
       !active ? register_index
       : ex_valid && (ex_call) ? {2'b01, kept_number} + 4'd2
-      : ex_valid && ex_helper ? {1'b0, step[2:0]} : 4'd0;
-  wire file_we = en && (m_writes || restores || first_argument);
+      : ex_valid && ex_helper ? {1'b0, helper_number} : 4'd0;
+  // What the program before wrote last is of no use when the next one starts.
+  wire file_we = en && ((w_writes && !starts) || restores || first_argument);
   wire [3:0] file_index =
-      m_writes ? m_index : restores ? {2'b01, kept_number} + 4'd2 : first_argument ? 4'd2
+      w_writes ? w_index : restores ? {2'b01, kept_number} + 4'd2 : first_argument ? 4'd2
       : register_index;
   wire [63:0] from_page = {
     register_we[1] ? register_in[63:32] : 32'd0, register_we[0] ? register_in[31:0] : 32'd0
   };
-  wire [63:0] in_early =
-      m_writes ? m_result : restores ? restored : first_argument ? {53'd0, length} : from_page;
-  wire [63:0] file_taken = m_taken & {64{m_writes}};
-  wire [63:0] file_in = (there & file_taken) | (in_early & ~file_taken);
+  wire [63:0] file_in =
+      w_writes ? w_value : restores ? restored : first_argument ? {53'd0, length} : from_page;
 
   ebpf_registers registers (
       .clk(clk), .rst(rst), .clear((starts && en) || register_clear),

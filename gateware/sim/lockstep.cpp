@@ -207,6 +207,8 @@ void directed(Host& host, Follower& follower, Tally& tally) {
       {"write to r10", {insn(0xb7, 10, 0, 0, 1), exit}, 6, 0},
       {"r11", {insn(0xbf, 0, 11, 0, 0), exit}, 6, 0},
       {"helper", {insn(0x85, 0, 0, 0, 7), exit}, 3, 0},
+      {"load overwritten, second operand", {insn(0x79, 3, 1, 0, 0), insn(0xb7, 3, 0, 0, 5), insn(0x4f, 0, 3, 0, 0), exit}, 0, 0},
+      {"load overwritten, first operand", {insn(0x79, 3, 1, 0, 0), insn(0xb7, 3, 0, 0, 5), insn(0x15, 3, 0, 1, 5), insn(0xb7, 0, 0, 0, 9), exit}, 0, 0},
       {"unwind", {insn(0x85, 0, 0, 0, 5), insn(0xb7, 0, 0, 0, 3), exit}, 0, 0},
   };
   for (uint8_t size = 0; size < 4; size++) {
@@ -244,6 +246,17 @@ void directed(Host& host, Follower& follower, Tally& tally) {
     follower.after(after.data());
     here.check(!follower.differs && end.fault == one.fault && end.row == one.row, "%s: fault %u at %u, expected %u at %u; %s",
                one.name, end.fault, end.row, one.fault, one.row, follower.differs ? follower.why : "");
+  }
+  // Two packets of one core, the second right behind the first: it sees no register of it.
+  follower.differs = true;  // looks away
+  here.check(host.load({insn(0xbf, 0, 7, 0, 0), insn(0xb7, 7, 0, 0, 1), exit}), "two packets: refused");
+  for (uint32_t slot = 0; slot < 2; slot++) host.submit(slot, 0x55, slot);
+  host.ring();
+  for (int packet = 0; packet < 2; packet++) {
+    Completion end;
+    while (!host.poll(end)) {}
+    host.consumed();
+    here.check(end.fault == 0 && end.verdict == 0, "two packets: fault %u, verdict %x", end.fault, end.verdict);
   }
   printf("ends and faults: %d passed, %d failed\n", here.passed, here.failed);
   tally.passed += here.passed;
