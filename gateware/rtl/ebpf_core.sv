@@ -89,6 +89,7 @@ module ebpf_core #(
   reg [63:0] ex_a, ex_b;
   reg ex_a_late, ex_b_late;         // the operand is a load's result, which arrives only now
   reg [15:0] ex_offset;
+  reg [15:0] ex_offset_last;        // of the last byte that is accessed
   reg [3:0] ex_operation;
   reg ex_left;                     // shifts to the left
   reg [5:0] ex_count;              // by how much to rotate to the right, for a shift
@@ -296,6 +297,8 @@ module ebpf_core #(
       ex_b_late <= !wide && id_by_register && b_from_m && m_load && !b_from_ex;
       ex_b <= id_b;
       ex_offset <= wide ? 16'd0 : row[31:16];
+      ex_offset_last <=
+          row[31:16] + {13'd0, row[4:3] == `SIZE_DOUBLE, row[4] == row[3], row[4:3] != `SIZE_BYTE};
       ex_operation <= wide ? `ALU_MOV : row[7:4];
       ex_left <= row[7:4] == `ALU_LSH;
       ex_count <= id_b[5:0] ^ {6{row[7:4] == `ALU_LSH}};
@@ -381,8 +384,11 @@ module ebpf_core #(
   wire above_stack =
       backward == carries ? above == STACK : carries ? above == STACK - 48'd1
       : above == STACK + 48'd1;
-  wire in_data = above_data && low_sum[15:11] == 5'd0 && !(low_sum[10:3] == 8'hff && crosses);
-  wire in_stack = above_stack && low_sum[15:12] == 4'd0 && !(low_sum[11:3] == 9'h1ff && crosses);
+  // Nor is the last byte looked for behind the first: it has a sum of its own.
+  wire [15:0] /* verilator lint_off UNUSEDSIGNAL */ last_sum = ex_a[15:0] + ex_offset_last;
+  wire /* verilator lint_on UNUSEDSIGNAL */ near = low_sum[15:12] == 4'd0 && last_sum[15:12] == 4'd0;
+  wire in_data = above_data && near && !low_sum[11] && !last_sum[11];
+  wire in_stack = above_stack && near;
   wire helper_answers = helper_ready && step >= 4'd7;
   wire accesses = ex_load || ex_load_signed || ex_store || ex_atomic;
   wire out_of_bounds = accesses && !in_data && !in_stack;
