@@ -200,6 +200,7 @@ if Context.environment["DPU_FUZZ"] == "1" {
     fuzzer("p4program", ["P4Pipelines", "JSONText"]),
     fuzzer("tcp", ["TCPLite", "PacketWire"]),
     fuzzer("topics", ["TopicTrie", "MQTTWire"]),
+    fuzzer("updates", ["P4Pipelines", "JSONText"]),
   ]
 }
 

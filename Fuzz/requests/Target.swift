@@ -1,4 +1,5 @@
-// Input: one line of the control socket. The answer is one line of JSON, or nothing.
+// Input: one line of the control socket, and behind a line feed its body. The answer is one line of
+// JSON, or nothing.
 import DPUCore
 import JSONText
 
@@ -13,8 +14,13 @@ private let firmware = Firmware()
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   let input = RawSpan(_unsafeStart: UnsafeRawPointer(data), byteCount: count)
+  let bytes = UnsafeBufferPointer(start: data, count: count)
+  let end = bytes.firstIndex(of: 10) ?? count
+  let line = RequestLine(input.extracting(0..<end))
+  if case .bytes(let announced) = line.body { precondition(announced >= 0) }
   let reply = firmware.handler.handle(
-    input, from: Caller(count & 1 == 0 ? .administrator : .reader))
+    line, body: Text(bytes: Array(bytes[end...].dropFirst())),
+    from: Caller(count & 1 == 0 ? .administrator : .reader))
   precondition(!reply.bytes.contains(10))
   precondition(reply.isEmpty || (try? JSONDocument.parse(reply.span)) != nil)
   return 0

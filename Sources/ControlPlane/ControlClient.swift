@@ -29,6 +29,9 @@ struct ControlClient {
   var subscription = EventKinds.none
   /// Events it did not get since the last that it got.
   private var lostEvents = 0
+  /// A line that was taken out, and whose body is still to come: at `start`. As text, because parsed
+  /// it may take a hundred times the memory.
+  private var awaited: (line: Text, bodyBytes: Int)?
   /// The peer will send nothing more.
   private(set) var hasEnded = false
   /// No more requests; goes away once its output has.
@@ -49,7 +52,11 @@ struct ControlClient {
   var mayBeAnswered: Bool { !hasOutput && !isClosing }
   /// Nothing more is taken in before what is there was answered, so what is kept here is bounded
   /// by one request, one buffer and one reply.
-  var wantsInput: Bool { mayBeAnswered && !hasEnded && searched == input.count }
+  var wantsInput: Bool {
+    guard mayBeAnswered, !hasEnded else { return false }
+    if let awaited { return input.count - start < awaited.bodyBytes }
+    return searched == input.count
+  }
 
   // MARK: In
 
@@ -70,30 +77,49 @@ struct ControlClient {
       searched -= start
       start = 0
     }
-    if input.isEmpty { requestBegan = now }
+    if input.isEmpty, awaited == nil { requestBegan = now }
     requestGrew = now
     input.append(contentsOf: buffer[..<Int(count)])
     return true
   }
 
-  enum Line {
-    case whole(Text)
-    case tooLong
+  enum Request {
+    case whole(RequestLine, body: Text)
+    case lineTooLong, bodyTooLong
+    /// The connection has ended within a body.
+    case cutOff
     case none
   }
 
-  /// The next line without its line feed, taken out. The last one may lack the line feed.
-  mutating func nextLine(now: Instant) -> Line {
-    while searched < input.count, input[searched] != UInt8(ascii: "\n") { searched += 1 }
-    if searched - start > Limits.requestBytes { return .tooLong }
-    let isWhole = searched < input.count
-    guard isWhole || hasEnded && start < searched else { return .none }
-    let line = Text(bytes: Array(input[start..<searched]))
-    searched += isWhole ? 1 : 0
-    start = searched
+  /// The next request, taken out: a line without its line feed, and the body that it announces.
+  /// The last line may lack the line feed.
+  mutating func nextRequest(now: Instant) -> Request {
+    var parsed: RequestLine?
+    if awaited == nil {
+      while searched < input.count, input[searched] != UInt8(ascii: "\n") { searched += 1 }
+      if searched - start > Limits.requestBytes { return .lineTooLong }
+      let isWhole = searched < input.count
+      guard isWhole || hasEnded && start < searched else { return .none }
+      let text = Text(bytes: Array(input[start..<searched]))
+      let line = RequestLine(text.span)
+      searched += isWhole ? 1 : 0
+      start = searched
+      var bodyBytes = 0
+      if case .bytes(let count) = line.body { bodyBytes = count }
+      guard bodyBytes <= Limits.bodyBytes else { return .bodyTooLong }
+      awaited = (text, bodyBytes)
+      parsed = line
+    }
+    guard let (text, bodyBytes) = awaited else { return .none }
+    let end = start + bodyBytes
+    guard end <= input.count else { return hasEnded ? .cutOff : .none }
+    let body = Text(bytes: Array(input[start..<end]))
+    awaited = nil
+    start = end
+    searched = end
     requestBegan = now
     requestGrew = now
-    return .whole(line)
+    return .whole(parsed ?? RequestLine(text.span), body: body)
   }
 
   // MARK: Out
@@ -145,6 +171,7 @@ struct ControlClient {
   mutating func closeWhenFlushed() {
     isClosing = true
     input = []
+    awaited = nil
     start = 0
     searched = 0
   }
@@ -158,7 +185,7 @@ struct ControlClient {
     if hasOutput {
       return (replyMoved + patience.unreadReply, .unreadReply)
     }
-    if start == input.count { return nil }
+    if start == input.count, awaited == nil { return nil }
     return (
       min(requestGrew + patience.halfRequest, requestBegan + patience.wholeRequest), .halfRequest
     )

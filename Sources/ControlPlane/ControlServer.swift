@@ -3,7 +3,7 @@ package import DPUCore
 
 /// Serves the control socket on a thread of its own.
 ///
-/// One line is one request. Nobody can hold up the others: sockets never block, a client that
+/// One line is one request, with the body that it announces. Nobody can hold up the others: sockets never block, a client that
 /// does not read its reply is not read from either, and after a while it is closed.
 package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private let listener: ControlListener
@@ -158,15 +158,22 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
     guard flush(slot) else { return false }
     for _ in 0..<Limits.requestsPerTurn {
       guard clients[slot]!.mayBeAnswered else { break }
-      switch clients[slot]!.nextLine(now: now) {
-      case .whole(let line):
-        let reply = handler.handle(line.span, from: clients[slot]!.caller)
+      switch clients[slot]!.nextRequest(now: now) {
+      case .whole(let line, let body):
+        if line.body == .unknown { clients[slot]!.closeWhenFlushed() }
+        let reply = handler.handle(line, body: body, from: clients[slot]!.caller)
         let effects = handler.takeEffects()
         clients[slot]!.send(reply, with: effects.descriptor, now: now)
         if let subscription = effects.subscription { clients[slot]!.subscription = subscription }
-      case .tooLong:
+      case .lineTooLong:
         clients[slot]!.closeWhenFlushed()
         refuse(slot, .requestTooLarge, "a request has at most \(Limits.requestBytes) bytes")
+      case .bodyTooLong:
+        clients[slot]!.closeWhenFlushed()
+        refuse(slot, .requestTooLarge, "a body has at most \(Limits.bodyBytes) bytes")
+      case .cutOff:
+        clients[slot]!.closeWhenFlushed()
+        refuse(slot, .halfRequest, "the connection ended before the body did")
       case .none:
         if clients[slot]!.hasEnded { clients[slot]!.closeWhenFlushed() }
         if flush(slot) { watch(slot) }

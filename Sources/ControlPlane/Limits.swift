@@ -4,6 +4,8 @@ package enum Limits {
 
   /// The largest configuration fits many times over; more is a mistake or an attack.
   package static let requestBytes = 1 << 20
+  /// Records behind a request: some ten thousand writes.
+  package static let bodyBytes = 1 << 20
   /// A full page of rows takes a quarter of this.
   package static let replyBytes = 4 << 20
   /// Of a reply, what errors cannot need: after so many bytes a batch may still be refused in full.

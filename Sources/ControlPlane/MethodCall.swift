@@ -41,6 +41,8 @@ package struct MethodCall<Method: PartMethod> {
   package let method: Method
   /// Of the parameters as a whole, for complaints about one that is missing.
   package let path: JSONPath
+  /// What followed behind the request's line.
+  package var body = Text()
   private var given: [(parameter: Method.Argument, field: JSONField)] = []
 
   /// `field` holds the parameters, by name; nil or an empty array: none. `except` is a member that

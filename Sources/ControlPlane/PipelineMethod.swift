@@ -1,7 +1,9 @@
+import DPUCore
+
 /// What can be asked of the P4 pipelines over the control socket. Those that write are also what a
 /// batch of writes may hold.
 package enum PipelineMethod: PartMethod {
-  case list, load, verify, unload, info, stats, batch, trace
+  case list, load, verify, unload, info, stats, batch, write, trace
   case tableInsert, tableModify, tableDelete, tableList, tableGet
   case tableSetDefault, tableResetDefault, tableClear, tableSetTimeout
   case memberAdd, memberModify, memberDelete, memberList
@@ -26,6 +28,7 @@ package enum PipelineMethod: PartMethod {
     case .info: "p4.info"
     case .stats: "p4.stats"
     case .batch: "p4.batch"
+    case .write: "p4.write"
     case .trace: "p4.trace"
     case .tableInsert: "p4.table.insert"
     case .tableModify: "p4.table.modify"
@@ -85,6 +88,7 @@ package enum PipelineMethod: PartMethod {
     case .info: "Tables, actions, arrays and limits of the program."
     case .stats: "Packets in and out, and what was dropped for which reason."
     case .batch: "Several writes between two bursts, all or nothing."
+    case .write: "Table entries by binary records behind the request, all or nothing."
     case .trace: "One packet through a copy of the pipeline, step by step."
     case .tableInsert: "Adds an entry."
     case .tableModify: "Changes what an entry does."
@@ -145,6 +149,12 @@ package enum PipelineMethod: PartMethod {
     default: true
     }
   }
+
+  /// Whether records follow behind its line; their number of bytes is the parameter `bytes`.
+  package var hasBody: Bool { self == .write }
+
+  /// The same before anything is known about the request.
+  static func hasBody(named name: Text) -> Bool { PipelineMethod(named: name)?.hasBody ?? false }
 
   /// Whether a batch may hold it.
   package var isBatchable: Bool {

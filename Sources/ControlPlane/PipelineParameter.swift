@@ -1,6 +1,6 @@
 /// A named parameter of the methods for pipelines; it means the same wherever it is taken.
 package enum PipelineParameter: NamedParameter, Sendable {
-  case pipeline, program, path, ports, keep, writes, atomic, packet, packets
+  case pipeline, program, path, ports, keep, writes, atomic, entries, packet, packets
   case table, keys, entry, priority, action, arguments, member, group, timeoutMilliseconds
   case profile, counter, meter, register, index, count, value, bytes
   case committedRate, committedBurst, peakRate, peakBurst
@@ -17,6 +17,7 @@ package enum PipelineParameter: NamedParameter, Sendable {
     case .keep: "keep"
     case .writes: "writes"
     case .atomic: "atomic"
+    case .entries: "entries"
     case .packet: "packet"
     case .packets: "packets"
     case .table: "table"
@@ -69,7 +70,7 @@ extension PipelineParameter {
     case .program: .text(maximumBytes: Limits.requestBytes)
     case .path: .text(maximumBytes: 4_096)
     case .ports: .object
-    case .keep, .atomic, .reflectInput, .reflectOutput: .boolean
+    case .keep, .atomic, .entries, .reflectInput, .reflectOutput: .boolean
     case .writes, .packets, .replicas: .array
     case .packet: .hexadecimal
     case .table, .action, .profile, .counter, .meter, .register, .valueSet, .calculation, .digest:
@@ -97,6 +98,7 @@ extension PipelineMethod {
       parameter == .program || parameter == .path || parameter == .ports || parameter == .keep
     case .verify: parameter == .program || parameter == .path
     case .batch: parameter == .writes || parameter == .atomic
+    case .write: parameter == .bytes || parameter == .atomic || parameter == .entries
     case .trace: parameter == .packet || parameter == .port || parameter == .core
     case .tableInsert:
       parameter == .table || parameter == .keys || parameter == .priority
@@ -163,7 +165,8 @@ extension PipelineMethod {
     switch parameter {
     // Without it: the only one there is. A pipeline that a load makes has no name yet.
     case .pipeline: false
-    case .program, .path, .ports, .keep, .atomic, .core, .offset, .limit, .count, .priority,
+    case .program, .path, .ports, .keep, .atomic, .entries, .core, .offset, .limit, .count,
+      .priority,
       .truncate, .depth, .packetsPerSecond, .initial, .final, .reflectInput, .reflectOutput,
       .keys, .entry, .action, .arguments, .index:
       false
@@ -175,7 +178,7 @@ extension PipelineMethod {
         && self != .mirrorSet && takes(parameter)
     case .timeoutMilliseconds: self != .tableInsert && takes(parameter)
     case .port: self == .trace
-    case .bytes: false
+    case .bytes: self == .write
     case .packets: self == .packetOut
     default: takes(parameter)
     }

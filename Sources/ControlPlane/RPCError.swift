@@ -48,16 +48,29 @@ package struct RPCError: Error {
   package var position: TextPosition?
   /// One word for programs, where the code leaves several possibilities.
   package var reason: StaticString?
+  /// Of the records in a body, the one at fault and the byte where that shows.
+  package var place: RecordPlace?
+
+  package struct RecordPlace {
+    package var update: Int
+    package var offset: Int
+
+    package init(update: Int, offset: Int) {
+      self.update = update
+      self.offset = offset
+    }
+  }
 
   package init(
     _ code: Code, _ message: Text, path: JSONPath? = nil, position: TextPosition? = nil,
-    reason: StaticString? = nil
+    reason: StaticString? = nil, place: RecordPlace? = nil
   ) {
     self.code = code
     self.message = message
     self.path = path
     self.position = position
     self.reason = reason
+    self.place = place
   }
 
   init(_ failure: ControlFailure) {
@@ -74,13 +87,17 @@ package struct RPCError: Error {
     json.beginObject()
     json.member("code", code.rawValue)
     json.member("message", text: message)
-    if path != nil || position != nil || reason != nil {
+    if path != nil || position != nil || reason != nil || place != nil {
       json.key("data")
       json.beginObject()
       if let path { json.member("path", text: path.text) }
       if let position {
         json.member("line", position.line)
         json.member("column", position.column)
+      }
+      if let place {
+        json.member("update", place.update)
+        json.member("offset", place.offset)
       }
       if let reason { json.member("reason", string: reason) }
       json.endObject()

@@ -30,17 +30,17 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
 
   /// Answers one line. Empty for a notification, else one JSON text without a line feed.
   package mutating func handle(_ line: RawSpan, from caller: Caller) -> Text {
+    handle(RequestLine(line), body: Text(), from: caller)
+  }
+
+  /// The same with the body that the line has announced.
+  package mutating func handle(_ line: RequestLine, body: Text, from caller: Caller) -> Text {
     var reply = JSONWriter()
-    do throws(JSONDocument.Failure) {
-      let root = JSONField(node: try JSONDocument.parse(line), path: JSONPath())
-      if root.node.kind == .array {
-        handleBatch(root, from: caller, to: &reply)
-      } else {
-        handleRequest(root, from: caller, to: &reply)
-      }
-    } catch {
-      let position = TextPosition(of: error.offset, in: line)
-      refuse(RPCError(.parse, error.reason, position: position), id: .null, to: &reply)
+    switch line.content {
+    case .json(let root) where root.node.kind == .array:
+      handleBatch(root, from: caller, to: &reply)
+    case .json(let root): handleRequest(root, body: body, from: caller, to: &reply)
+    case .failure(let error): refuse(error, id: .null, to: &reply)
     }
     return reply.text
   }
@@ -66,21 +66,23 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
     var replies = JSONWriter()
     replies.beginArray()
     let none = replies.text.bytes.count
-    for request in requests { handleRequest(request, from: caller, to: &replies) }
+    for request in requests { handleRequest(request, body: nil, from: caller, to: &replies) }
     guard replies.text.bytes.count > none else { return }
     replies.endArray()
     reply.value(finished: replies)
   }
 
+  /// `body` is nil where there can be none.
   private mutating func handleRequest(
-    _ field: JSONField, from caller: Caller, to reply: inout JSONWriter
+    _ field: JSONField, body: Text?, from caller: Caller, to reply: inout JSONWriter
   ) {
     counters.increment(.requests)
     var id = RequestID.absent
     do throws(RPCError) {
       let request = try Request(field, id: &id)
       var result = JSONWriter()
-      try answer(request.method, request.parameters, at: request.methodPath, caller, to: &result)
+      try answer(
+        request.method, request.parameters, body, at: request.methodPath, caller, to: &result)
       guard reply.text.bytes.count + result.text.bytes.count <= Limits.resultBytes else {
         throw RPCError(
           .replyTooLarge, "the results have more than \(Limits.resultBytes) bytes; ask for less")
@@ -106,7 +108,7 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
 
   /// Finds the part that a method belongs to, and lets it write the result.
   private mutating func answer(
-    _ name: Text, _ parameters: JSONField?, at path: JSONPath, _ caller: Caller,
+    _ name: Text, _ parameters: JSONField?, _ body: Text?, at path: JSONPath, _ caller: Caller,
     to result: inout JSONWriter
   ) throws(RPCError) {
     result.beginObject()
@@ -116,7 +118,9 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
       note(method, caller)
     } else if let method = PipelineMethod(named: name) {
       try check(caller, mayCall: method)
-      try source.pipelines(PipelineCall(method, parameters), to: &result)
+      var call = try PipelineCall(method, parameters)
+      if method.hasBody { call.body = try checked(body, of: call, at: path) }
+      try source.pipelines(call, to: &result)
       note(method, caller)
     } else if let method = FilterMethod(named: name) {
       try check(caller, mayCall: method)
@@ -133,6 +137,22 @@ package struct RequestHandler<Source: ControlSource>: ~Copyable {
         .unknownMethod, "there is no method \(name); rpc.list tells those there are", path: path)
     }
     result.endObject()
+  }
+
+  private func checked(
+    _ body: Text?, of call: PipelineCall, at path: JSONPath
+  ) throws(RPCError) -> Text {
+    guard let body else {
+      throw RPCError(
+        .invalidRequest, "a request with a body stands in no array of requests", path: path)
+    }
+    let announced = try call.integer(.bytes, in: 0...Limits.bodyBytes)
+    guard announced == body.bytes.count else {
+      throw RPCError(
+        .invalidParameters, "a body of \(body.bytes.count) bytes follows the request",
+        path: call.path(of: .bytes))
+    }
+    return body
   }
 
   private func check<Called: PartMethod>(

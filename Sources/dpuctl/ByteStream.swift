@@ -32,7 +32,12 @@ enum ByteStream {
   /// To a socket; a peer that is gone makes it false and sends no signal.
   @discardableResult
   static func send(_ text: String, to socket: Int32) -> Bool {
-    put(Array(text.utf8)[...]) { Glibc.send(socket, $0, $1, Int32(MSG_NOSIGNAL)) }
+    send(Array(text.utf8), to: socket)
+  }
+
+  @discardableResult
+  static func send(_ bytes: [UInt8], to socket: Int32) -> Bool {
+    put(bytes[...]) { Glibc.send(socket, $0, $1, Int32(MSG_NOSIGNAL)) }
   }
 
   private static func put(

@@ -128,8 +128,11 @@ final class FirmwareConnection {
       ? nil : "this dpuctl is \(own), the firmware is \(theirs); both speak interface \(interface)"
   }
 
-  /// The result of `method`. `parameters` is JSON.
-  func call(_ method: String, _ parameters: JSONValue = .object([])) throws -> JSONValue {
+  /// The result of `method`. `parameters` is JSON; `body` follows the request, which must say how
+  /// long it is.
+  func call(
+    _ method: String, _ parameters: JSONValue = .object([]), body: [UInt8] = []
+  ) throws -> JSONValue {
     requests += 1
     let request = JSONValue.object([
       .init(key: "jsonrpc", value: .string("2.0")),
@@ -137,7 +140,7 @@ final class FirmwareConnection {
       .init(key: "method", value: .string(method)),
       .init(key: "params", value: parameters),
     ])
-    let wasSent = ByteStream.send(request.text + "\n", to: descriptor)
+    let wasSent = ByteStream.send(Array((request.text + "\n").utf8) + body, to: descriptor)
     let reply = try receiveReply(wasSent: wasSent)
     let error = reply["error"]
     guard error == .null else { throw Failure.refused(Self.describe(error, method)) }
@@ -186,6 +189,9 @@ final class FirmwareConnection {
   private static func describe(_ error: JSONValue, _ method: String) -> String {
     var text = "\(method): \(error["message"].cell) (\(error["code"].cell))"
     if case .string(let path) = error["data"]["path"] { text += " at \(path)" }
+    if let update = error["data"]["update"].integer, let offset = error["data"]["offset"].integer {
+      text += ", record \(update), byte \(offset)"
+    }
     return text
   }
 

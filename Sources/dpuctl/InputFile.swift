@@ -16,6 +16,15 @@ enum InputFile {
     return bytes
   }
 
+  /// Makes or replaces a file; `-` stands for standard output.
+  static func write(_ bytes: [UInt8], to path: String) throws {
+    let descriptor =
+      path == "-" ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0 else { throw failure(path) }
+    defer { close(descriptor) }
+    guard ByteStream.write(bytes[...], to: descriptor) else { throw failure(path) }
+  }
+
   private static func failure(_ path: String) -> Failure {
     Failure.usage("\(path): \(String(cString: strerror(errno)))")
   }

@@ -203,10 +203,19 @@ extension P4Group {
     @Flag(help: "Each write for itself, in parts of a thousand.")
     var each = false
 
+    @Option(help: "Write nothing; make a file of records for `p4 write`.")
+    var binary: String?
+
     func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
       let text = try InputFile.text(of: file)
       guard let value = JSONValue(text), case .array(let writes) = value else {
         throw Failure.usage("\(file) holds no JSON array")
+      }
+      if let binary {
+        let info = try firmware.call("p4.info", place.parameters([]))
+        let records = try RecordEncoder(info).records(writes)
+        try InputFile.write(records, to: binary)
+        return .object([.init("records", writes.count), .init("bytes", records.count)])
       }
       if !each {
         return try firmware.call(
@@ -231,6 +240,9 @@ extension P4Group {
       ])
     }
     func table(of answer: JSONValue) -> String {
+      if let records = answer["records"].integer {
+        return "\(records) records, \(answer["bytes"].cell) bytes"
+      }
       let results = answer["results"].elements
       let failures = answer["failures"].integer ?? 0
       guard failures > 0 else { return "\(results.count) writes done" }

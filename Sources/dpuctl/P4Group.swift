@@ -12,7 +12,8 @@ struct P4Group: ParsableCommand {
       List.self, Load.self, Verify.self, Unload.self, Info.self, Stats.self, TableVerbs.self,
       CounterVerbs.self, MeterVerbs.self, RegisterVerbs.self, MemberVerbs.self, GroupVerbs.self,
       MirrorVerbs.self, MulticastVerbs.self, ValueSetVerbs.self, Queue.self, Batch.self,
-      Digests.self, Logs.self, PacketIn.self, PacketOut.self, Trace.self, STF.self, Replay.self,
+      Write.self, Digests.self, Logs.self, PacketIn.self, PacketOut.self, Trace.self, STF.self,
+      Replay.self,
     ])
 }
 

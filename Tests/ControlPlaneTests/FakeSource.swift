@@ -130,6 +130,7 @@ final class FakeSource: ControlSource {
       return json.array("packets", [packetsIn]) { json, number in json.value(number) }
     }
     json.member("called", string: call.method.name)
+    if call.method.hasBody { json.member("body", call.body.bytes.count) }
     for parameter in PipelineParameter.allCases {
       if let field = call[parameter] { json.member(parameter.name, text: field.path.text) }
     }

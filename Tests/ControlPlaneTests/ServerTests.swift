@@ -140,6 +140,130 @@ final class RunningServer {
     #expect(pieces < 100)
   }
 
+  // MARK: Bodies
+
+  static func write(_ id: Int, _ bytes: String, _ more: String = "") -> String {
+    #"{"jsonrpc":"2.0","id":\#(id),"method":"p4.write","params":{"bytes":\#(bytes)\#(more)}}"#
+  }
+  static func written(_ id: Int, _ bytes: Int) -> String {
+    #"{"jsonrpc":"2.0","id":\#(id),"result":{"called":"p4.write","body":\#(bytes),"#
+      + #""bytes":"$.params.bytes"}}"#
+  }
+
+  @Test func aBodyIsNoLine() throws {
+    let server = try RunningServer()
+    let client = try server.connect()
+    let body = #"{"jsonrpc":"2.0","id":9,"method":"system.shutdown"}"# + "\n\n"
+    client.send(
+      Self.write(1, "\(body.utf8.count)") + "\n" + body + Self.write(2, "0") + "\n"
+        + Self.request(3) + "\n")
+    #expect(client.line() == Self.written(1, body.utf8.count))
+    #expect(client.line() == Self.written(2, 0))
+    #expect(client.line() == Self.uptime(3))
+    #expect(!server.source.isShutDown)
+  }
+
+  @Test func aBodyMayComeInPiecesAndBeAsLongAsALine() throws {
+    let server = try RunningServer()
+    let client = try server.connect()
+    client.send(Self.write(1, "3") + "\n")
+    for byte: UInt8 in [10, 0, 255] {
+      usleep(20_000)
+      #expect(server[.answered] == 0)
+      client.send([byte])
+    }
+    #expect(client.line() == Self.written(1, 3))
+    client.send(Self.write(2, "\(Limits.bodyBytes)") + "\n")
+    client.send([UInt8](repeating: 10, count: Limits.bodyBytes))
+    #expect(client.line() == Self.written(2, Limits.bodyBytes))
+    #expect(client.call(Self.request(3)) == Self.uptime(3))
+  }
+
+  @Test func theBodyOfARefusedRequestIsSkipped() throws {
+    let server = try RunningServer()
+    let client = try server.connect()
+    client.send(Self.write(1, "4", #","colour":1"#) + "\n{}\n\n" + Self.request(2) + "\n")
+    #expect(client.line()?.contains("unknown parameter") == true)
+    #expect(client.line() == Self.uptime(2))
+    // Not even JSON-RPC.
+    client.send(#"{"method":"p4.write","params":{"bytes":2}}"# + "\n\n\n" + Self.request(3) + "\n")
+    #expect(client.line()?.contains("-32600") == true)
+    #expect(client.line() == Self.uptime(3))
+    #expect(server[.refusedInvalidParameters] == 1)
+    #expect(server[.refusedInvalidRequest] == 1)
+  }
+
+  @Test func noRequestInAnArrayHasABody() throws {
+    let server = try RunningServer()
+    let client = try server.connect()
+    client.send(
+      "[\(Self.write(1, "2")),\(Self.request(2)),\(Self.write(3, "1"))]\n\n\n\n"
+        + Self.request(4) + "\n")
+    func refusal(_ id: Int, _ index: Int) -> String {
+      #"{"jsonrpc":"2.0","id":\#(id),"error":{"code":-32600,"message":"a request with a body "#
+        + #"stands in no array of requests","data":{"path":"$[\#(index)].method"}}}"#
+    }
+    #expect(client.line() == "[\(refusal(1, 0)),\(Self.uptime(2)),\(refusal(3, 2))]")
+    #expect(client.line() == Self.uptime(4))
+    #expect(server[.refusedInvalidRequest] == 2)
+  }
+
+  @Test(arguments: ["\(Limits.bodyBytes + 1)", "\(Int64.max)"])
+  func aBodyThatIsTooLongIsNotWaitedFor(bytes: String) throws {
+    let server = try RunningServer()
+    let client = try server.connect()
+    client.send(Self.write(1, bytes) + "\n")
+    #expect(
+      client.line() == #"{"jsonrpc":"2.0","id":null,"error":{"code":-32003,"#
+        + #""message":"a body has at most 1048576 bytes"}}"#)
+    #expect(client.line() == nil)
+    #expect(server[.closedRequestTooLarge] == 1)
+    let other = try server.connect()
+    other.send("[" + Self.write(1, bytes) + "," + Self.write(2, bytes) + "]\n")
+    #expect(other.line()?.contains("-32003") == true)
+    #expect(other.line() == nil)
+  }
+
+  @Test(arguments: [#""7""#, "-1", "7.5", "null"])
+  func whereNobodyKnowsTheLengthTheConnectionEnds(bytes: String) throws {
+    let server = try RunningServer()
+    let client = try server.connect()
+    client.send(Self.write(1, bytes) + "\n" + Self.request(2) + "\n")
+    #expect(client.line()?.contains(#""path":"$.params.bytes""#) == true)
+    #expect(client.line() == nil)
+    #expect(server[.refusedInvalidParameters] == 1)
+  }
+
+  @Test func halfABodyIsNotWaitedForLong() throws {
+    var patience = Patience()
+    patience.halfRequest = .milliseconds(200)
+    patience.wholeRequest = .milliseconds(500)
+    let server = try RunningServer(patience)
+    let silent = try server.connect()
+    silent.send(Self.write(1, "2") + "\n")
+    #expect(silent.line()?.contains("-32004") == true)
+    #expect(silent.line() == nil)
+    let slow = try server.connect()
+    slow.send(Self.write(1, "1000") + "\n")
+    var pieces = 0
+    while slow.send("x"), pieces < 1_000 {
+      usleep(20_000)
+      pieces += 1
+    }
+    #expect(pieces < 100)
+    let gone = try server.connect()
+    gone.send(Self.write(1, "2") + "\nx")
+    gone.sendEnd()
+    #expect(
+      gone.line() == #"{"jsonrpc":"2.0","id":null,"error":{"code":-32004,"#
+        + #""message":"the connection ended before the body did"}}"#)
+    #expect(gone.line() == nil)
+    #expect(server[.closedHalfRequest] == 3)
+    #expect(server[.answered] == 0)
+  }
+
+  // MARK: Connections
+
   @Test func theSixtyFifthConnectionIsRefused() throws {
     let server = try RunningServer()
     var clients: [TestClient] = []

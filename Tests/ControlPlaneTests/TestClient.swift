@@ -21,8 +21,11 @@ final class TestClient {
 
   /// False when the other side is gone.
   @discardableResult
-  func send(_ text: String) -> Bool {
-    var bytes = Array(text.utf8)[...]
+  func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+  @discardableResult
+  func send(_ whole: [UInt8]) -> Bool {
+    var bytes = whole[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes {
         Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL))

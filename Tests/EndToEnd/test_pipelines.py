@@ -602,6 +602,17 @@ class Verbs(unittest.TestCase):
             self.assertEqual(len(ctl("p4", "table", "list", "net_block")["entries"]), 5)
             ctl("p4", "table", "clear", "net_block")
             self.assertEqual(len(batch(writes)["results"]), 5)
+            listed = ctl("p4", "table", "list", "net_block")["entries"]
+            ctl("p4", "table", "clear", "net_block")
+            with tempfile.NamedTemporaryFile(suffix=".records") as records:
+                made = batch(writes, "--binary", records.name)
+                self.assertEqual(made["records"], 5)
+                self.assertEqual(len(ctl("p4", "write", records.name)["entries"]), 5)
+                self.assertEqual(ctl("p4", "table", "list", "net_block")["entries"], listed)
+                with self.assertRaises(Refused) as caught:
+                    ctl("p4", "write", records.name)
+                self.assertIn("record 0, byte 0", caught.exception.text)
+                self.assertEqual(ctl("p4", "write", records.name, "--each")["failures"], 5)
 
     def test_idle_entries(self):
         with open(program("firewall")) as file:

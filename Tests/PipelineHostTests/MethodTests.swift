@@ -437,7 +437,8 @@ import Testing
         joined(
           #"{"name":"FwIngress.net_block","control":"ingress","#,
           #""keys":[{"name":"hdr.ip4.src","match":"lpm","width":32}],"#,
-          #""actions":["FwIngress.net_permit","FwIngress.net_deny"],"capacity":4096,"#,
+          #""actions":["FwIngress.net_permit","FwIngress.net_deny"],"actionNumbers":[3,4],"#,
+          #""capacity":4096,"#,
           #""constant":false,"defaultConstant":false,"timeout":false,"#,
           #""counter":"FwIngress.net_hits","meter":null,"profile":null}"#)), "\(info)")
     #expect(info.contains(#"{"name":"FwIngress.flow_seen0","size":65536,"width":32}"#))

@@ -238,6 +238,8 @@ extension PipelineService {
     json.array("actions", table.actions) { json, action in
       json.value(text: program.actions[action].name)
     }
+    // Places in "actions" below: names may stand there several times.
+    json.array("actionNumbers", table.actions) { json, action in json.value(action) }
     json.member("capacity", table.capacity)
     json.member("constant", table.areEntriesConstant)
     json.member("defaultConstant", table.isDefaultConstant)

@@ -124,7 +124,7 @@ extension PipelineService {
     return values
   }
 
-  private func refusal(
+  func refusal(
     _ reason: P4Pipelines.ControlFailure, at path: JSONPath, on worker: Int
   ) -> RPCError {
     var error = RPCError(reason, path: path)

@@ -34,6 +34,7 @@ package final class PipelineService<Workers: PipelineWorkers> {
     case .info: try describe(try loaded(call).program, of: loaded(call).pipeline, to: &json)
     case .stats: try writeStatistics(try loaded(call).pipeline, to: &json)
     case .batch: try runBatch(call, to: &json)
+    case .write: try writeEntries(call, to: &json)
     case .trace: try trace(call, to: &json)
     case .tableList: try listTable(call, to: &json)
     case .tableGet: try writeEntry(call, to: &json)

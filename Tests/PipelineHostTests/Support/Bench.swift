@@ -147,11 +147,14 @@ final class Bench: @unchecked Sendable {
 
   /// The reply without its envelope: the result, or `CODE MESSAGE` and data of the error.
   @discardableResult
-  func call(_ method: String, _ params: String = "{}", mayWrite: Bool = true) -> String {
+  func call(
+    _ method: String, _ params: String = "{}", body: [UInt8] = [], mayWrite: Bool = true
+  ) -> String {
     let line = #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":\#(params)}"#
     let reply = String(
       decoding: handler.handle(
-        Text(bytes: Array(line.utf8)).span, from: Caller(mayWrite ? .administrator : .reader)
+        RequestLine(Text(bytes: Array(line.utf8)).span), body: Text(bytes: body),
+        from: Caller(mayWrite ? .administrator : .reader)
       ).bytes, as: UTF8.self)
     let success = #"{"jsonrpc":"2.0","id":1,"result":"#
     if reply.hasPrefix(success) { return String(reply.dropFirst(success.count).dropLast()) }
