@@ -140,7 +140,7 @@ final class FakeSource: ControlSource {
     var text = "\(call.method.name)"
     for parameter in Called.Argument.allCases {
       if let value = call[parameter]?.node {
-        text += " \(parameter.name)=\((value.text ?? value.json).string)"
+        text += " \(parameter.name)=\(plain(value.text ?? value.json))"
       }
     }
     deeds.append(text)
@@ -155,7 +155,7 @@ final class FakeSource: ControlSource {
     deeds.append("drop \(connection) on \(core)")
   }
   func disconnect(client: Text) throws(ControlFailure) {
-    deeds.append("disconnect \(client.string)")
+    deeds.append("disconnect \(plain(client))")
   }
   func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
     guard name == "uplink" else { throw .notFound("there is no port of this name") }
@@ -166,7 +166,7 @@ final class FakeSource: ControlSource {
   nonisolated(unsafe) var isCapturing = false
 
   func startCapture(port: Text?, copyBytes: Int) throws(ControlFailure) {
-    deeds.append("capture \(port?.string ?? "all") \(copyBytes)")
+    deeds.append("capture \(port.map(plain) ?? "all") \(copyBytes)")
     isCapturing = true
   }
   func stopCapture() {
@@ -200,3 +200,5 @@ final class FakeSource: ControlSource {
   let rights = RightsRow(user: 0, capabilities: 0x1000, isConfined: true)
   func shutdown() { stopped.store(true, ordering: .relaxed) }
 }
+
+private func plain(_ text: Text) -> String { String(decoding: text.bytes, as: UTF8.self) }
