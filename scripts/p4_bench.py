@@ -43,9 +43,11 @@ def fetch_headers():
     with tempfile.TemporaryDirectory() as folder:
         os.makedirs(f"{folder}/lists/partial")
         with open(f"{folder}/sources.list", "w") as file:
-            for suite in ("bookworm", "bookworm-updates"):
-                file.write(f"deb-src http://deb.debian.org/debian {suite} main\n")
-            file.write("deb-src http://deb.debian.org/debian-security bookworm-security main\n")
+            # Where this machine has its packages from, there are the sources as well.
+            for place in sorted(set(run(
+                    ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                     "Created-By: Packages", "Origin: Debian"]).splitlines())):
+                file.write(f"deb-src {place}\n")
         apt = ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={folder}/sources.list",
                "-o", "Dir::Etc::sourceparts=-", "-o", f"Dir::State::lists={folder}/lists",
                "-o", f"Dir::Cache::srcpkgcache={folder}/src", "-o", f"Dir::Cache::pkgcache={folder}/pkg"]
