@@ -64,14 +64,18 @@ class Machine(threading.Thread):
     def answer(self):
         checks = [{"name": "core 1", "ok": True, "detail": "answers"},
                   {"name": "port uplink", "ok": False, "detail": "link down"}]
-        result = {"jsonrpc": "2.0", "id": 1, "result": {"status": "degraded", "checks": checks}}
+        results = {"version.get": {"version": "0.1.0", "interface": 1},
+                   "system.health": {"status": "degraded", "checks": checks}}
         while True:
             try:
                 client, _ = self.firmware.accept()
             except OSError:
                 return
-            client.recv(65536)
-            client.sendall(json.dumps(result).encode() + b"\n")
+            for line in client.makefile("rb"):
+                request = json.loads(line)
+                reply = {"jsonrpc": "2.0", "id": request["id"],
+                         "result": results[request["method"]]}
+                client.sendall(json.dumps(reply).encode() + b"\n")
             client.close()
 
 
