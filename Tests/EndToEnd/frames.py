@@ -1,8 +1,10 @@
 """Frames made by hand, good and bad."""
 
+import errno
 import socket
 import struct
 import subprocess
+import time
 
 CLIENT, SERVER = "10.77.0.2", "10.77.0.1"
 
@@ -21,7 +23,16 @@ class Injector:
         self.socket.close()
 
     def send(self, frame):
-        self.socket.send(frame)
+        # The cable is full for a moment when the firmware's core was taken away from it.
+        for _ in range(100):
+            try:
+                self.socket.send(frame)
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                time.sleep(0.01)
+        raise AssertionError("the cable to the firmware stays full")
 
 
 def addresses(interface, server):
