@@ -41,6 +41,18 @@ int64_t clinux_control_read_file(const char *path, uint8_t *buffer, size_t capac
   return result;
 }
 
+/// Writes all of `bytes`; 0 or -errno.
+static int32_t write_all(int file, const uint8_t *bytes, size_t count) {
+  while (count > 0) {
+    ssize_t n = write(file, bytes, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? -errno : -ENOSPC;
+    bytes += n;
+    count -= (size_t)n;
+  }
+  return 0;
+}
+
 int32_t clinux_control_replace_file(const char *path, const uint8_t *bytes, size_t count) {
   char name[4096];
   int length = snprintf(name, sizeof name, "%s.new", path);
@@ -49,17 +61,7 @@ int32_t clinux_control_replace_file(const char *path, const uint8_t *bytes, size
   mode_t mode = stat(path, &old) == 0 ? old.st_mode & 07777 : 0640;
   int file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return -errno;
-  int32_t result = 0;
-  while (count > 0 && result == 0) {
-    ssize_t n = write(file, bytes, count);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      result = n < 0 ? -errno : -ENOSPC;
-    } else {
-      bytes += n;
-      count -= (size_t)n;
-    }
-  }
+  int32_t result = write_all(file, bytes, count);
   // The new bytes are on the medium before the name is theirs.
   if (result == 0 && (fchmod(file, mode) != 0 || fsync(file) != 0)) result = -errno;
   close(file);
@@ -78,13 +80,7 @@ int32_t clinux_control_replace_file(const char *path, const uint8_t *bytes, size
 }
 
 void clinux_control_print(int32_t descriptor, const uint8_t *bytes, size_t count) {
-  while (count > 0) {
-    ssize_t n = write(descriptor, bytes, count);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    bytes += n;
-    count -= (size_t)n;
-  }
+  (void)write_all(descriptor, bytes, count);
 }
 
 int64_t clinux_control_group(const char *name) {

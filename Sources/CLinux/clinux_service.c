@@ -9,8 +9,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clinux_runtime.h"
 
 // MARK: Service manager
 
@@ -42,11 +43,7 @@ uint64_t clinux_service_watchdog(void) {
 
 // MARK: Asking a firmware
 
-static uint64_t now_milliseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+static uint64_t now_milliseconds(void) { return clinux_monotonic_nanoseconds() / 1000000; }
 
 /// 0 when the socket is ready for `events`, -ETIMEDOUT after the deadline.
 static int await(int descriptor, short events, uint64_t deadline) {

@@ -107,13 +107,20 @@ extension Configuration.Pipeline {
     json.beginObject()
     json.member("name", text: name)
     if let program { json.member("program", text: program) }
+    Configuration.write(ports, to: &json)
+    json.endObject()
+  }
+}
+
+extension Configuration {
+  /// The member `ports` of a pipeline, as `pipelinePorts` reads it.
+  package static func write(_ ports: [PipelinePort], to json: inout JSONWriter) {
     json.key("ports")
     json.beginObject()
     for port in ports {
       json.key(text: "\(port.number)")
       json.value(string: port.end.word)
     }
-    json.endObject()
     json.endObject()
   }
 }

@@ -179,27 +179,23 @@ package final class ConfigurationKeeper<Source: ControlSource> {
     case .mqtt(let mqtt):
       do throws(ControlFailure) { try source.apply(mqtt) } catch { throw RPCError(error) }
     case .filter(let method, let parameters):
-      do throws(RPCError) {
-        try source.filters(FilterCall(method, Self.field(parameters)), to: &json)
-      } catch {
-        // Taken away by hand before.
-        guard method == .unload, error.code == .unavailable else { throw error }
+      try taking(away: method == .unload) { () throws(RPCError) in
+        try source.filters(FilterCall(method, JSONField(own: parameters)), to: &json)
       }
     case .pipeline(let method, let parameters):
-      do throws(RPCError) {
-        try source.pipelines(PipelineCall(method, Self.field(parameters)), to: &json)
-      } catch {
-        guard method == .unload, error.code == .unavailable else { throw error }
+      try taking(away: method == .unload) { () throws(RPCError) in
+        try source.pipelines(PipelineCall(method, JSONField(own: parameters)), to: &json)
       }
     case .logLevel(let level): source.journal.level = level
     }
     json.endObject()
   }
 
-  private static func field(_ text: Text) -> JSONField? {
-    // A text of ours is JSON.
-    guard let node = try? JSONDocument.parse(text.span) else { return nil }
-    return JSONField(node: node, path: JSONPath())
+  /// What an operator has taken away by hand before is away as well.
+  private func taking(away isUnload: Bool, _ body: () throws(RPCError) -> Void) throws(RPCError) {
+    do throws(RPCError) { try body() } catch {
+      guard isUnload, error.code == .unavailable else { throw error }
+    }
   }
 
   // MARK: Writing

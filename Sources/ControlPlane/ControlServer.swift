@@ -3,8 +3,9 @@ package import DPUCore
 
 /// Serves the control socket on a thread of its own.
 ///
-/// One line is one request, with the body that it announces. Nobody can hold up the others: sockets never block, a client that
-/// does not read its reply is not read from either, and after a while it is closed.
+/// One line is one request, with the body that it announces. Nobody can hold up the others: sockets
+/// never block, a client that does not read its reply is not read from either, and after a while it
+/// is closed.
 package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private let listener: ControlListener
   private let source: Source
@@ -185,10 +186,15 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
     return clients[slot]!.mayBeAnswered
   }
 
+  /// What somebody subscribed to.
+  private var wanted: EventKinds {
+    var kinds = EventKinds()
+    for client in clients { if let client { kinds.formUnion(client.subscription) } }
+    return kinds
+  }
+
   /// Posts what has happened and hands it to those who subscribed. True when a reply has to go out.
   private func tellEvents() -> Bool {
-    var wanted = EventKinds()
-    for client in clients { if let client { wanted.formUnion(client.subscription) } }
     events.look(source, wanted, now: now)
     var hasSent = false
     for event in source.journal.takePending() {
@@ -239,14 +245,10 @@ package final class ControlServer<Source: ControlSource>: @unchecked Sendable {
   private var now: Instant { Instant(nanoseconds: clinux_control_now()) }
 
   private func millisecondsToDeadline() -> Int32 {
-    var wanted = EventKinds()
-    var earliest = Instant.distantFuture
+    var earliest = events.deadline(wanted)
     for client in clients {
-      guard let client else { continue }
-      wanted.formUnion(client.subscription)
-      if let (deadline, _) = client.deadline(patience) { earliest = min(earliest, deadline) }
+      if let (deadline, _) = client?.deadline(patience) { earliest = min(earliest, deadline) }
     }
-    earliest = min(earliest, events.deadline(wanted))
     // Rounded up, so that the deadline has come when the wait ends.
     return earliest <= now ? 0 : Int32(clamping: (earliest - now).milliseconds + 1)
   }

@@ -77,9 +77,7 @@ struct EventSource {
     parameters.beginObject()
     parameters.member("pipeline", text: pipeline)
     parameters.endObject()
-    guard let node = try? JSONDocument.parse(parameters.text.span),
-      let call = try? PipelineCall(method, JSONField(node: node, path: JSONPath()))
-    else { return }
+    guard let call = try? PipelineCall(method, JSONField(own: parameters.text)) else { return }
     var content = JSONWriter()
     content.beginObject()
     do throws(RPCError) { try source.pipelines(call, to: &content) } catch { return }

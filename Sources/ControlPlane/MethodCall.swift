@@ -116,6 +116,14 @@ package struct MethodCall<Method: PartMethod> {
   package func path(of parameter: Method.Argument) -> JSONPath { self[parameter]?.path ?? path }
 }
 
+extension JSONField {
+  /// The parameters of a call that the firmware makes itself; `text` is its own JSON.
+  init?(own text: Text) {
+    guard let node = try? JSONDocument.parse(text.span) else { return nil }
+    self.init(node: node, path: JSONPath())
+  }
+}
+
 extension RPCError {
   package init(_ problem: JSONField.Problem) {
     self.init(.invalidParameters, problem.message, path: problem.path)

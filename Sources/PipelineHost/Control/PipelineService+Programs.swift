@@ -14,19 +14,9 @@ extension PipelineService {
       if let loaded = pipeline.loaded { json.value(text: loaded.origin) } else { json.null() }
       json.member("configured", pipeline.isConfigured)
       json.member("loads", pipeline.loads)
-      self.write(pipeline.ports, to: &json)
+      Configuration.write(pipeline.ports, to: &json)
       json.endObject()
     }
-  }
-
-  func write(_ ports: [Configuration.PipelinePort], to json: inout JSONWriter) {
-    json.key("ports")
-    json.beginObject()
-    for port in ports {
-      json.key(text: "\(port.number)")
-      json.value(string: port.end.word)
-    }
-    json.endObject()
   }
 
   // MARK: Loading
@@ -193,7 +183,7 @@ extension PipelineService {
     if let pipeline { json.member("pipeline", text: pipeline.name) }
     json.member("program", text: loaded.origin)
     json.member("bytes", loaded.byteCount)
-    if let pipeline { write(pipeline.ports, to: &json) }
+    if let pipeline { Configuration.write(pipeline.ports, to: &json) }
     json.array("tables", program.tables) { json, table in
       json.beginObject()
       Self.write(table, of: program, to: &json)

@@ -62,12 +62,12 @@ struct Capture: ParsableCommand {
       offset = shift
       var blocks: [UInt8] = []
       for frame in event["frames"].elements.prefix(left) {
-        blocks += file.blocks(
+        blocks += try file.blocks(
           of: PcapngFile.Frame(
             interface: frame["port"].cell, isOutgoing: frame["outgoing"].isTrue,
             nanoseconds: (frame["nanoseconds"].integer ?? 0) + shift,
             length: frame["length"].integer ?? 0,
-            bytes: Self.bytes(frame["frame"].cell)))
+            bytes: Hexadecimal.bytes(frame["frame"].cell, of: "capture.start")))
         left -= 1
       }
       // A reader that has seen enough ends the capture.
@@ -79,13 +79,6 @@ struct Capture: ParsableCommand {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     return now.tv_sec * 1_000_000_000 + now.tv_nsec
-  }
-
-  private static func bytes(_ digits: String) -> [UInt8] {
-    let digits = Array(digits.utf8)
-    return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
-      UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)
-    }
   }
 }
 
