@@ -28,6 +28,12 @@ package final class ConfigurationKeeper<Source: ControlSource> {
       json.member("good", true)
     case .diff: write(running.changes(to: try read(call)), to: &json)
     case .apply: try apply(call, to: &json)
+    case .reload:
+      let wanted = try read(file, call)
+      try check(wanted, call)
+      let changes = running.changes(to: wanted)
+      try apply(changes, to: wanted, call)
+      write(changes, to: &json)
     case .save:
       let path = try call.text(.path) ?? file
       try save(running, to: path, call)
@@ -38,33 +44,42 @@ package final class ConfigurationKeeper<Source: ControlSource> {
   // MARK: Reading
 
   private func read(_ call: ConfigurationCall) throws(RPCError) -> Configuration {
-    var name: Text = "configuration"
-    var text = Text()
-    if let field = call[.text] {
-      if let path = call[.path] {
-        throw RPCError(.invalidParameters, "either a text or a path", path: path.path)
-      }
-      guard let given = field.node.text else {
-        throw RPCError(.invalidParameters, "must be a string that holds JSON", path: field.path)
-      }
-      text = given
-    } else {
+    guard let field = call[.text] else {
       guard let path = try call.text(.path) else {
         throw RPCError(.invalidParameters, "needs a \"text\" or a \"path\"", path: call.path)
       }
-      name = path
-      do throws(StartFailure) {
-        text = try TextFile.read(path, maximumBytes: Limits.configurationBytes)
-      } catch {
-        throw RPCError(.notFound, error.message, path: call.path(of: .path))
-      }
+      return try read(path, call)
     }
+    if let path = call[.path] {
+      throw RPCError(.invalidParameters, "either a text or a path", path: path.path)
+    }
+    guard let given = field.node.text else {
+      throw RPCError(.invalidParameters, "must be a string that holds JSON", path: field.path)
+    }
+    return try parse(given, named: "configuration", path: field.path)
+  }
+
+  private func read(
+    _ file: Text, _ call: ConfigurationCall
+  ) throws(RPCError) -> Configuration {
+    let text: Text
+    do throws(StartFailure) {
+      text = try TextFile.read(file, maximumBytes: Limits.configurationBytes)
+    } catch {
+      throw RPCError(.notFound, error.message, path: call.path(of: .path))
+    }
+    return try parse(text, named: file, path: call.path(of: .path))
+  }
+
+  private func parse(
+    _ text: Text, named name: Text, path: JSONPath
+  ) throws(RPCError) -> Configuration {
     do throws(ConfigurationError) {
       return try Configuration.parse(text.span)
     } catch {
       throw RPCError(
-        .refused, error.text(file: name), path: call.path(of: call[.text] == nil ? .path : .text),
-        position: error.position, reason: "badConfiguration")
+        .refused, error.text(file: name), path: path, position: error.position,
+        reason: "badConfiguration")
     }
   }
 
@@ -85,20 +100,29 @@ package final class ConfigurationKeeper<Source: ControlSource> {
       try save(wanted, to: file, call)
       json.member("saved", text: file)
     } else {
-      if let first = changes.first(where: { !$0.isLive }) {
-        let count = changes.filter { !$0.isLive }.count
-        throw RPCError(
-          .refused,
-          """
-          \(first.path)\(count > 1 ? " and \(count - 1) more" : "") cannot change while the \
-          firmware runs; nothing was changed. With "next" the whole is saved for the next start
-          """, path: call.path, reason: "needsRestart")
-      }
-      try perform(
-        Self.steps(from: running, to: wanted), back: Self.steps(from: wanted, to: running))
-      running = wanted
+      try apply(changes, to: wanted, call)
     }
     write(changes, to: &json)
+  }
+
+  private func apply(
+    _ changes: [ConfigurationChange], to wanted: Configuration, _ call: ConfigurationCall
+  ) throws(RPCError) {
+    if let first = changes.first(where: { !$0.isLive }) {
+      let count = changes.filter { !$0.isLive }.count
+      let subject: Text = "\(first.path)\(count > 1 ? " and \(count - 1) more" : "")"
+      throw RPCError(
+        .refused,
+        call.method == .reload
+          ? "\(subject) cannot change while the firmware runs; nothing was changed"
+          : """
+          \(subject) cannot change while the firmware runs; nothing was changed. With "next" the \
+          whole is saved for the next start
+          """, path: call.path, reason: "needsRestart")
+    }
+    try perform(
+      Self.steps(from: running, to: wanted), back: Self.steps(from: wanted, to: running))
+    running = wanted
   }
 
   private func write(_ changes: [ConfigurationChange], to json: inout JSONWriter) {

@@ -1,6 +1,6 @@
 /// What can be asked of the configuration over the control socket.
 package enum ConfigurationMethod: PartMethod {
-  case get, check, diff, apply, save
+  case get, check, diff, apply, save, reload
 
   package var name: StaticString {
     switch self {
@@ -9,6 +9,7 @@ package enum ConfigurationMethod: PartMethod {
     case .diff: "config.diff"
     case .apply: "config.apply"
     case .save: "config.save"
+    case .reload: "system.reload"
     }
   }
 
@@ -18,6 +19,7 @@ package enum ConfigurationMethod: PartMethod {
     case .check: "Reads another configuration and the programs it names, and changes nothing."
     case .diff: "What another configuration would change, and what of it while running."
     case .apply: "Changes the running configuration, all of it or nothing."
+    case .reload: "Reads the configuration file again and changes what differs, or nothing."
     case .save: "Writes the running configuration to the file it came from, or to another."
     }
   }
@@ -50,7 +52,7 @@ package enum ConfigurationParameter: NamedParameter, Sendable {
 extension ConfigurationMethod {
   package func takes(_ parameter: ConfigurationParameter) -> Bool {
     switch self {
-    case .get: false
+    case .get, .reload: false
     case .check, .diff: parameter != .next
     case .apply: true
     case .save: parameter == .path

@@ -11,12 +11,16 @@ package protocol ControlSource: AnyObject, Sendable {
   var uptime: Interval { get }
   func health() -> [HealthCheck]
   func ports() -> [PortRow]
+  /// What the poll loops and the driver have counted of a port.
+  func portCounters(_ name: Text) throws(ControlFailure) -> PortCounters
   func cores() -> [CoreRow]
   func pools() -> [PoolRow]
   /// The counters of all cores that belong to `group`; sets of one core are shown as one.
   func counters(_ group: CounterGroup) -> [CoreCounters]
   func tcpConnections(offset: Int, limit: Int) throws(ControlFailure) -> Page<ConnectionRow>
   func mqttClients(offset: Int, limit: Int) throws(ControlFailure) -> Page<MQTTClientRow>
+  /// The subscriptions that the offload delivers by, in no order.
+  func mqttSubscriptions(offset: Int, limit: Int) throws(ControlFailure) -> Page<SubscriptionRow>
   /// For a message of `client`, or of any well-behaved client when nil.
   func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult
   func links() throws(ControlFailure) -> [LinkRow]

@@ -2,9 +2,9 @@
 package enum Method: PartMethod {
   case rpcList, rpcSchema, versionGet
   case systemHealth, systemUptime, systemRights, systemShutdown
-  case portList, portSet, coreStats, memoryStats, controlStats
+  case portList, portGet, portStats, portSet, coreStats, memoryStats, controlStats
   case tcpStats, tcpList, tcpDrop
-  case mqttStats, mqttClients, mqttExplain, mqttDisconnect
+  case mqttStats, mqttClients, mqttTopics, mqttExplain, mqttDisconnect
   case linkStats
   case logTail, logLevel
   case eventSubscribe, statsOpen
@@ -20,6 +20,8 @@ package enum Method: PartMethod {
     case .systemRights: "system.rights"
     case .systemShutdown: "system.shutdown"
     case .portList: "port.list"
+    case .portGet: "port.get"
+    case .portStats: "port.stats"
     case .portSet: "port.set"
     case .coreStats: "core.stats"
     case .memoryStats: "mem.stats"
@@ -29,6 +31,7 @@ package enum Method: PartMethod {
     case .tcpDrop: "tcp.drop"
     case .mqttStats: "mqtt.stats"
     case .mqttClients: "mqtt.clients"
+    case .mqttTopics: "mqtt.topics"
     case .mqttExplain: "mqtt.explain"
     case .mqttDisconnect: "mqtt.disconnect"
     case .linkStats: "link.stats"
@@ -51,6 +54,8 @@ package enum Method: PartMethod {
     case .systemRights: "Capabilities and system calls that the process still has."
     case .systemShutdown: "Stops the firmware."
     case .portList: "The ports with their links and packet counts."
+    case .portGet: "One port with its link and packet counts."
+    case .portStats: "What the poll loops and the driver have counted of a port."
     case .portSet: "Takes the link of a port up or down."
     case .coreStats: "Busy and idle cycles and counters of each poll loop."
     case .memoryStats: "Pools of payload blocks and packet buffers."
@@ -60,6 +65,7 @@ package enum Method: PartMethod {
     case .tcpDrop: "Ends a TCP connection with a reset."
     case .mqttStats: "Counters of the MQTT offload."
     case .mqttClients: "MQTT clients."
+    case .mqttTopics: "The subscriptions by which messages are delivered without the broker."
     case .mqttExplain: "What would become of a QoS 0 message to a topic now, and why."
     case .mqttDisconnect: "Ends the connection of an MQTT client; the broker publishes its will."
     case .linkStats: "Links to the broker, the certificate, counters."
@@ -77,10 +83,11 @@ package enum Method: PartMethod {
   package func takes(_ parameter: Parameter) -> Bool {
     switch self {
     case .rpcSchema: parameter == .method
-    case .tcpList, .mqttClients: parameter == .offset || parameter == .limit
+    case .tcpList, .mqttClients, .mqttTopics: parameter == .offset || parameter == .limit
     case .tcpDrop: parameter == .core || parameter == .id
     case .mqttExplain: parameter == .topic || parameter == .client
     case .mqttDisconnect: parameter == .client
+    case .portGet, .portStats: parameter == .port
     case .portSet: parameter == .port || parameter == .up
     case .logTail: parameter == .limit
     case .logLevel: parameter == .level
@@ -92,7 +99,8 @@ package enum Method: PartMethod {
 
   package func requires(_ parameter: Parameter) -> Bool {
     switch self {
-    case .tcpDrop, .mqttDisconnect, .portSet, .eventSubscribe: takes(parameter)
+    case .tcpDrop, .mqttDisconnect, .portGet, .portStats, .portSet, .eventSubscribe:
+      takes(parameter)
     case .mqttExplain: parameter == .topic
     default: false
     }

@@ -14,7 +14,8 @@ extension RequestHandler {
     case .systemShutdown:
       source.shutdown()
       json.member("stopping", true)
-    case .portList: writePorts(to: &json)
+    case .portList: json.array("ports", source.ports()) { json, port in write(port, to: &json) }
+    case .portGet: try writePort(call, to: &json)
     case .coreStats: writeCores(to: &json)
     case .memoryStats: writePools(to: &json)
     case .controlStats: writeOwnCounters(to: &json)
@@ -48,10 +49,12 @@ extension RequestHandler {
         try source.drop(connection: UInt64(id), core: core)
         json.member("dropped", id)
       case .mqttClients: try writeClients(offset, limit, to: &json)
+      case .mqttTopics: try writeSubscriptions(offset, limit, to: &json)
       case .mqttExplain: try writeExplanation(topic, client, to: &json)
       case .mqttDisconnect:
         try source.disconnect(client: client ?? Text())
         json.member("disconnected", text: client ?? Text())
+      case .portStats: try writePortCounters(port, to: &json)
       case .portSet:
         try source.setPort(port, isUp: isUp)
         json.member("port", text: port)
@@ -229,31 +232,54 @@ extension RequestHandler {
     json.endArray()
   }
 
-  private func writePorts(to json: inout JSONWriter) {
-    json.key("ports")
-    json.beginArray()
-    for port in source.ports() {
-      json.beginObject()
-      json.member("name", text: port.name)
-      json.member("role", string: port.role.word)
-      json.member("device", text: port.device)
-      json.member("driver", text: port.driver)
-      json.member("mac", text: port.mac.text)
-      json.member("mtu", port.mtu)
-      json.member("queues", port.queues)
-      json.member("linkUp", port.isLinkUp)
-      json.member("speedMegabits", port.speedMegabits)
-      json.member("receivedPackets", port.receivedPackets)
-      json.member("receivedBytes", port.receivedBytes)
-      json.member("sentPackets", port.sentPackets)
-      json.member("sentBytes", port.sentBytes)
-      json.member("missedPackets", port.missedPackets)
-      json.member("receiveErrors", port.receiveErrors)
-      json.member("sendErrors", port.sendErrors)
-      json.member("withoutBuffer", port.withoutBuffer)
-      json.endObject()
+  private func writePort(_ call: GeneralCall, to json: inout JSONWriter) throws(RPCError) {
+    let name = try call.text(.port)
+    guard let port = source.ports().first(where: { $0.name == name }) else {
+      throw RPCError(
+        .notFound, "there is no port of this name", path: call.path(of: .port))
     }
-    json.endArray()
+    writeMembers(of: port, to: &json)
+  }
+
+  private func write(_ port: PortRow, to json: inout JSONWriter) {
+    json.beginObject()
+    writeMembers(of: port, to: &json)
+    json.endObject()
+  }
+
+  private func writeMembers(of port: PortRow, to json: inout JSONWriter) {
+    json.member("name", text: port.name)
+    json.member("role", string: port.role.word)
+    json.member("device", text: port.device)
+    json.member("driver", text: port.driver)
+    json.member("mac", text: port.mac.text)
+    json.member("mtu", port.mtu)
+    json.member("queues", port.queues)
+    json.member("linkUp", port.isLinkUp)
+    json.member("speedMegabits", port.speedMegabits)
+    json.member("receivedPackets", port.receivedPackets)
+    json.member("receivedBytes", port.receivedBytes)
+    json.member("sentPackets", port.sentPackets)
+    json.member("sentBytes", port.sentBytes)
+    json.member("missedPackets", port.missedPackets)
+    json.member("receiveErrors", port.receiveErrors)
+    json.member("sendErrors", port.sendErrors)
+    json.member("withoutBuffer", port.withoutBuffer)
+  }
+
+  private func writePortCounters(
+    _ name: Text, to json: inout JSONWriter
+  ) throws(ControlFailure) {
+    let counters = try source.portCounters(name)
+    json.member("port", text: name)
+    write(counters: counters.cores, to: &json)
+    json.key("device")
+    json.beginObject()
+    for (name, value) in counters.device {
+      json.key(text: name)
+      json.value(value)
+    }
+    json.endObject()
   }
 
   private func writeCores(to json: inout JSONWriter) {
@@ -299,7 +325,10 @@ extension RequestHandler {
 
   /// The sums over all cores, then each core.
   private func writeCounters(_ group: CounterGroup, to json: inout JSONWriter) {
-    let sets = source.counters(group)
+    write(counters: source.counters(group), to: &json)
+  }
+
+  private func write(counters sets: [CoreCounters], to json: inout JSONWriter) {
     json.key("counters")
     write(sets, to: &json)
     json.key("cores")
@@ -397,6 +426,25 @@ extension RequestHandler {
       json.endObject()
     }
     json.endArray()
+  }
+
+  private func writeSubscriptions(
+    _ offset: Int, _ limit: Int, to json: inout JSONWriter
+  ) throws(ControlFailure) {
+    let page = try source.mqttSubscriptions(offset: offset, limit: limit)
+    json.member("total", page.total)
+    json.member("offset", offset)
+    json.array("subscriptions", page.rows) { json, row in
+      json.beginObject()
+      json.member("core", row.core)
+      json.member("filter", text: row.filter)
+      json.key("clientID")
+      if let client = row.clientID { json.value(text: client.text) } else { json.null() }
+      json.member("grantedQoS", row.grantedQoS)
+      json.member("noLocal", row.isNoLocal)
+      json.member("identifier", row.identifier)
+      json.endObject()
+    }
   }
 
   private func writeExplanation(

@@ -169,6 +169,16 @@ package struct CoreCounters: Sendable {
   }
 }
 
+/// The counters of a port.
+package struct PortCounters: Sendable {
+  /// Of the poll loops.
+  package var cores: [CoreCounters] = []
+  /// The driver's own, as it names them: `rx_good_packets`.
+  package var device: [(name: Text, value: UInt64)] = []
+
+  package init() {}
+}
+
 // MARK: TCP and MQTT
 
 package struct ConnectionRow: BitwiseCopyable, Sendable {
@@ -237,6 +247,26 @@ package struct MQTTClientRow: BitwiseCopyable, Sendable {
     self.clientID = clientID
     self.version = version
     self.mode = mode
+  }
+}
+
+/// A subscription that messages are delivered by.
+package struct SubscriptionRow: Sendable {
+  package var core: Int
+  /// MQTT 5.0, section 4.7, with its `$share/GROUP/` where it has one.
+  package var filter: Text
+  /// Nil while the client is away and its session is kept: its name went with the connection.
+  package var clientID: ShortText?
+  package var grantedQoS: UInt8 = 0
+  /// MQTT 5.0, section 3.8.3.1: not for the client's own messages.
+  package var isNoLocal = false
+  /// Of MQTT 5.0; 0 when there is none.
+  package var identifier: UInt32 = 0
+
+  package init(core: Int, filter: Text, clientID: ShortText?) {
+    self.core = core
+    self.filter = filter
+    self.clientID = clientID
   }
 }
 

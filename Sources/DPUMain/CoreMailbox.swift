@@ -9,6 +9,8 @@ enum CoreQuestion: BitwiseCopyable {
   case clients(offset: Int, limit: Int)
   /// For the topic and the client in the mailbox; `anyClient` when the latter is not given.
   case explain(anyClient: Bool)
+  /// Of those in the places from `place` on, after the next `skipping`.
+  case subscriptions(place: Int, skipping: Int, limit: Int)
   case link
   case adopt(OffloadPolicy)
   /// The connection; `clientFound` says whether it was there.
@@ -25,6 +27,7 @@ typealias CoreMailbox = Mailbox<CoreContents>
 /// What travels in a `CoreMailbox`.
 struct CoreContents: ~Copyable {
   var question = CoreQuestion.link
+  /// The topic of a question, or the filters of the rows in `subscriptions` one after the other.
   var topic = FixedArray<UInt8>(repeating: 0, count: FirmwareLimits.topicBytes)
   var topicCount = 0
   var client = FixedArray<UInt8>(repeating: 0, count: FirmwareLimits.topicBytes)
@@ -36,6 +39,12 @@ struct CoreContents: ~Copyable {
   var connections = FixedArray<ConnectionRow>(
     repeating: .none, count: FirmwareLimits.rowsPerAnswer)
   var clients = FixedArray<MQTTClientRow>(repeating: .none, count: FirmwareLimits.rowsPerAnswer)
+  var subscriptions = FixedArray<SubscriptionEntry>(
+    repeating: SubscriptionEntry(), count: FirmwareLimits.rowsPerAnswer)
+  /// Where the listing of subscriptions goes on; nil at its end.
+  var nextPlace: Int?
+  /// Subscriptions that were passed over.
+  var skipped = 0
   var receivers = FixedArray<ExplainReceiver>(
     repeating: ExplainReceiver(core: 0, clientID: ShortText(), grantedQoS: 0),
     count: FirmwareLimits.receiversPerAnswer)
@@ -52,6 +61,15 @@ struct CoreContents: ~Copyable {
     var generation: UInt64 = 0
     var matchingSubscriptions = 0
     var clientFound = true
+  }
+
+  /// `SubscriptionRow` without its filter.
+  struct SubscriptionEntry: BitwiseCopyable {
+    var client: ShortText?
+    var filterCount = 0
+    var grantedQoS: UInt8 = 0
+    var isNoLocal = false
+    var identifier: UInt32 = 0
   }
 
   struct LinkState: BitwiseCopyable {

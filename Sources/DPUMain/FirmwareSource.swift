@@ -150,6 +150,20 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
     }
   }
 
+  func portCounters(_ name: Text) throws(ControlFailure) -> PortCounters {
+    guard let index = portPlan.firstIndex(where: { $0.name == name }) else {
+      throw .notFound("there is no port of this name")
+    }
+    var counters = PortCounters()
+    for core in handles {
+      counters.cores.append(CoreCounters(core: core.core, PortCounter.self, core.ports[index]))
+    }
+    // Not every driver has any.
+    let named = (try? dpdkPorts[index].namedCounters()) ?? []
+    counters.device = named.map { (name: Text(bytes: $0.name), value: $0.value) }
+    return counters
+  }
+
   func pipelines(_ call: PipelineCall, to json: inout JSONWriter) throws(RPCError) {
     try pipelineService.answer(call, to: &json)
   }
@@ -292,6 +306,54 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   }
 
   // MARK: MQTT
+
+  func mqttSubscriptions(
+    offset: Int, limit: Int
+  ) throws(ControlFailure) -> Page<SubscriptionRow> {
+    var page = Page<SubscriptionRow>(rows: [], total: 0)
+    var left = offset
+    for core in handles {
+      var place: Int? = 0
+      var total = 0
+      while let start = place {
+        let wanted = min(limit - page.rows.count, FirmwareLimits.rowsPerAnswer)
+        let answer = try core.ask({
+          $0.question = .subscriptions(place: start, skipping: left, limit: wanted)
+        }) { contents in
+          (
+            rows: Self.subscriptions(contents, core: core.core), total: contents.total,
+            skipped: contents.skipped, next: contents.nextPlace
+          )
+        }
+        page.rows += answer.rows
+        left -= answer.skipped
+        total = answer.total
+        place = page.rows.count < limit ? answer.next : nil
+      }
+      page.total += total
+    }
+    return page
+  }
+
+  private static func subscriptions(
+    _ contents: borrowing CoreContents, core: Int
+  ) -> [SubscriptionRow] {
+    var rows: [SubscriptionRow] = []
+    var start = 0
+    for index in 0..<contents.count {
+      let entry = contents.subscriptions[index]
+      var row = SubscriptionRow(core: core, filter: Text(), clientID: entry.client)
+      for place in start..<start + entry.filterCount {
+        row.filter.append(byte: contents.topic[place])
+      }
+      row.grantedQoS = entry.grantedQoS
+      row.isNoLocal = entry.isNoLocal
+      row.identifier = entry.identifier
+      rows.append(row)
+      start += entry.filterCount
+    }
+    return rows
+  }
 
   func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
     guard topic.bytes.count <= FirmwareLimits.topicBytes,

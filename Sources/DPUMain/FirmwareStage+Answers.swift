@@ -16,6 +16,8 @@ extension FirmwareStage {
       switch contents.question {
       case .connections(let offset, let limit): listConnections(offset, limit, &contents, now: now)
       case .clients(let offset, let limit): listClients(offset, limit, &contents)
+      case .subscriptions(let place, let skipping, let limit):
+        listSubscriptions(from: place, skipping, limit, &contents)
       case .explain(let anyClient): explain(anyClient: anyClient, &contents, now: now)
       case .link: describeLink(&contents)
       case .capture(let ports, let copyBytes): tap.choose(ports: ports, copyBytes: copyBytes)
@@ -84,6 +86,37 @@ extension FirmwareStage {
     row.dropped = client.dropped
     row.queuedBytes = stack.unsentOrUnacknowledged(client.connection) + client.keptBytes
     return row
+  }
+
+  private func listSubscriptions(
+    from start: Int, _ skipping: Int, _ limit: Int, _ contents: inout CoreContents
+  ) {
+    contents.total = offload.engine.subscriptionCount
+    contents.skipped = 0
+    let capacity = offload.engine.subscriptionCapacity
+    let end = min(capacity, start + FirmwareLimits.placesPerAnswer)
+    var used = 0
+    var place = start
+    while place < end, contents.count < limit {
+      if let found = offload.engine.subscription(at: place) {
+        if contents.skipped < skipping {
+          contents.skipped += 1
+        } else {
+          // The longest filter fits an empty answer.
+          guard used + found.filterCount <= contents.topic.count else { break }
+          var target = contents.topic.mutableBytes(used..<used + found.filterCount)
+          offload.engine.writeFilter(at: place, to: &target)
+          used += found.filterCount
+          contents.subscriptions[contents.count] = CoreContents.SubscriptionEntry(
+            client: found.clientName.map { ShortText($0) }, filterCount: found.filterCount,
+            grantedQoS: found.grantedQoS, isNoLocal: found.isNoLocal,
+            identifier: found.identifier)
+          contents.count += 1
+        }
+      }
+      place += 1
+    }
+    contents.nextPlace = place < capacity ? place : nil
   }
 
   private mutating func explain(

@@ -10,5 +10,7 @@ enum FirmwareLimits {
   /// Rows a poll loop writes in one turn; a longer list is fetched in parts, so that no turn is
   /// held up for more than some microseconds.
   static let rowsPerAnswer = 128
+  /// Places, most of them free perhaps, that a poll loop looks at for one answer.
+  static let placesPerAnswer = 2_048
   static let receiversPerAnswer = 256
 }

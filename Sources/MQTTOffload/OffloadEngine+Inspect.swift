@@ -23,6 +23,19 @@ package struct SessionSnapshot: BitwiseCopyable, Sendable {
   package var keptBytes: Int
 }
 
+/// A subscription as the operator sees it.
+package struct SubscriptionSnapshot: BitwiseCopyable, Sendable {
+  /// Nil while the client is away and its session is kept.
+  package var clientName: ClientName?
+  /// Bytes of the topic filter.
+  package var filterCount: Int
+  package var grantedQoS: UInt8
+  /// MQTT 5.0, section 3.8.3.1: not for the client's own messages.
+  package var isNoLocal: Bool
+  /// Of MQTT 5.0; 0 when there is none.
+  package var identifier: UInt32
+}
+
 package struct ClientName: BitwiseCopyable, Sendable {
   package static let capacity = 60
   package private(set) var bytes = InlineArray<60, UInt8>(repeating: 0)
@@ -140,6 +153,25 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
     return Explanation(
       reason: reason, isCertified: link.certified, verdict: state, verdictLeft: left,
       generation: trie.generation, receiverCount: receivers.count)
+  }
+
+  /// Subscriptions are in the places below this.
+  package var subscriptionCapacity: Int { trie.limits.subscriptions }
+
+  /// The subscription at `place`; nil when the place is free.
+  package func subscription(at place: Int) -> SubscriptionSnapshot? {
+    guard let found = trie.subscription(at: place) else { return nil }
+    let session = subscribers[found.subscriber].session
+    return SubscriptionSnapshot(
+      clientName: session == .max ? nil : names[session], filterCount: found.filterCount,
+      grantedQoS: found.value.qos,
+      isNoLocal: found.value.options & SubscriberIdentity.noLocalOption != 0,
+      identifier: found.value.identifier)
+  }
+
+  /// Writes the filter of the subscription at `place` to exactly its bytes.
+  package func writeFilter(at place: Int, to target: inout MutableRawSpan) {
+    trie.writeFilter(at: place, to: &target)
   }
 
   /// A receiver of the topic last explained, and the QoS the broker granted it.

@@ -55,6 +55,19 @@ struct NameStore: ~Copyable {
     }
   }
 
+  /// Copies the name at `first`, which has `count` bytes.
+  func copy(_ first: UInt32, _ count: Int, to target: inout MutableRawSpan, at offset: Int) {
+    var block = first
+    var done = 0
+    while done < count {
+      let part = min(TopicTrie.nameBlockSize, count - done)
+      let at = Int(block) * TopicTrie.nameBlockSize
+      target.copy(bytes.bytes(at..<at + part), at: offset + done)
+      done += part
+      block = nextBlock[block]
+    }
+  }
+
   /// Whether the name at `first` is `range` of `text`, which has the same length.
   @inline(__always)
   func equals(_ first: UInt32, _ text: RawSpan, _ range: Range<Int>) -> Bool {

@@ -204,6 +204,7 @@ extension TopicTrie {
     } else {
       own[old.subscriber] = old.nextOwn
     }
+    subscriptions[index].node = .max
     subscriptions[index].next = freeSubscription
     freeSubscription = index
     subscriptionCount -= 1

@@ -78,6 +78,7 @@ package struct TopicTrie: ~Copyable {
   }
 
   struct Subscription: BitwiseCopyable {
+    /// `.max` while the place is free.
     var node: UInt32 = .max
     var subscriber: UInt32 = 0
     var value = SubscriptionValue(qos: 0)

@@ -175,14 +175,7 @@ extension EBPFGroup {
       try firmware.call("ebpf.stats", place.parameters())
     }
     func table(of answer: JSONValue) -> String {
-      let cores = answer["cores"].elements
-      var table = Table(
-        [.left("COUNTER"), .right("TOTAL")] + cores.map { .right("CORE \($0["core"].cell)") })
-      for member in answer["counters"].members where all || member.value.integer != 0 {
-        table.add(
-          [member.key, member.value.cell] + cores.map { $0["counters"][member.key].cell })
-      }
-      return table.text
+      counterTable(answer, all: all)
     }
   }
 

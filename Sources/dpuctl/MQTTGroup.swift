@@ -3,7 +3,7 @@ import ArgumentParser
 struct MQTTGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mqtt", abstract: "The MQTT offload.",
-    subcommands: [Stats.self, Clients.self, Explain.self, Disconnect.self])
+    subcommands: [Stats.self, Clients.self, Topics.self, Explain.self, Disconnect.self])
 
   struct Disconnect: Query {
     static let configuration = CommandConfiguration(
@@ -55,6 +55,36 @@ struct MQTTGroup: ParsableCommand {
         ])
       }
       return table.text + page.footer(answer, rows: "clients")
+    }
+  }
+
+  struct Topics: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "Subscriptions by which messages are delivered without the broker.",
+      discussion: """
+        What the broker has granted to clients that are connected through the DPU, or whose \
+        sessions wait for them. Retained messages stay with the broker.
+        """)
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+    @OptionGroup var page: PageOptions
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try page.fetch("mqtt.topics", rows: "subscriptions", from: firmware)
+    }
+    func table(of answer: JSONValue) -> String {
+      var table = Table([
+        .left("FILTER"), .left("CLIENT"), .right("CORE"), .right("QOS"), .left("NO LOCAL"),
+        .right("IDENTIFIER"),
+      ])
+      for row in answer["subscriptions"].elements {
+        table.add([
+          row["filter"].cell, row["clientID"] == .null ? "(away)" : row["clientID"].cell,
+          row["core"].cell, row["grantedQoS"].cell, row["noLocal"].isTrue ? "yes" : "",
+          row["identifier"].integer == 0 ? "" : row["identifier"].cell,
+        ])
+      }
+      return table.text + page.footer(answer, rows: "subscriptions")
     }
   }
 

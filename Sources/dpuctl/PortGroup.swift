@@ -3,7 +3,48 @@ import ArgumentParser
 struct PortGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "port", abstract: "The ports that the firmware drives.",
-    subcommands: [List.self, Set.self])
+    subcommands: [List.self, Get.self, Stats.self, Set.self])
+
+  struct Get: Query {
+    static let configuration = CommandConfiguration(abstract: "One port, one fact a line.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "The port's name.")
+    var port: String
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("port.get", .object([.init("port", port)]))
+    }
+    func table(of answer: JSONValue) -> String {
+      var table = Table([.left("FACT"), .left("VALUE")])
+      for member in answer.members { table.add([member.key, member.value.cell]) }
+      return table.text
+    }
+  }
+
+  struct Stats: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "What poll loops and driver have counted of a port.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    @Argument(help: "The port's name.")
+    var port: String
+    @Flag(help: "Also what is zero.")
+    var all = false
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("port.stats", .object([.init("port", port)]))
+    }
+    func table(of answer: JSONValue) -> String {
+      var device = Table([.left("DRIVER'S COUNTER"), .right("TOTAL")])
+      for member in answer["device"].members where all || member.value.integer != 0 {
+        device.add([member.key, member.value.cell])
+      }
+      return "\(counterTable(answer, all: all))\n\n\(device.text)"
+    }
+  }
 
   struct Set: Query {
     static let configuration = CommandConfiguration(

@@ -5,7 +5,7 @@ struct SystemGroup: ParsableCommand {
     commandName: "system", abstract: "The firmware as a whole.",
     subcommands: [
       Version.self, Health.self, Uptime.self, Memory.self, Control.self, Methods.self, Schema.self,
-      Rights.self, Shutdown.self,
+      Rights.self, Reload.self, Shutdown.self,
     ])
 
   struct Schema: Query {
@@ -151,6 +151,18 @@ struct SystemGroup: ParsableCommand {
     }
   }
 
+  struct Reload: Query {
+    static let configuration = CommandConfiguration(
+      abstract: "Reads the configuration file again and changes what differs, or nothing.")
+    @ParentCommand var root: DPUControl
+    @OptionGroup var options: GlobalOptions
+
+    func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
+      try firmware.call("system.reload")
+    }
+    func table(of answer: JSONValue) -> String { changeTable(answer) }
+  }
+
   struct Shutdown: Query {
     static let configuration = CommandConfiguration(abstract: "Stops the firmware.")
     @ParentCommand var root: DPUControl
@@ -164,11 +176,12 @@ struct SystemGroup: ParsableCommand {
 }
 
 /// Counters with one column for the sum and, when there are several, one for each core.
-func counterTable(_ answer: JSONValue) -> String {
+/// `all`: also what is zero.
+func counterTable(_ answer: JSONValue, all: Bool = true) -> String {
   let cores = answer["cores"].elements.count > 1 ? answer["cores"].elements : []
   var table = Table(
     [.left("COUNTER"), .right("TOTAL")] + cores.map { .right("CORE \($0["core"].cell)") })
-  for counter in answer["counters"].members {
+  for counter in answer["counters"].members where all || counter.value.integer != 0 {
     table.add([counter.key, counter.value.cell] + cores.map { $0["counters"][counter.key].cell })
   }
   return table.text

@@ -147,6 +147,35 @@ private final class Keeping {
     #expect(try keeping.call("config.diff", ["text": text]) == #""result":{"changes":[]}"#)
   }
 
+  @Test func aFileThatWasChangedIsReadAgain() throws {
+    let keeping = try Keeping()
+    let file = keeping.folder.path + "/config.json"
+    func write(_ text: String) throws {
+      try text.write(toFile: file, atomically: true, encoding: .utf8)
+    }
+    #expect(try keeping.call("system.reload", [:], .reader).contains("-32001"))
+    #expect(try keeping.call("system.reload").contains("No such file or directory"))
+    try write(keeping.with("/a.json", "/b.json"))
+    #expect(
+      try keeping.call("system.reload")
+        == #""result":{"changes":[{"path":"$.pipelines[0].program","from":"/a.json","#
+        + #""to":"/b.json","live":true}]}"#)
+    #expect(keeping.source.deeds == ["p4.load pipeline=main path=/b.json"])
+    #expect(try keeping.call("system.reload") == #""result":{"changes":[]}"#)
+    let running = try keeping.call("config.get")
+
+    try write(keeping.with("10.77.0.1/24", "10.77.0.1/33"))
+    let mistake = try keeping.call("system.reload")
+    #expect(mistake.contains("config.json:4:17: $.addresses[0]: the prefix must lie between"))
+    #expect(mistake.contains(#""line":4,"column":17"#))
+    try write(keeping.with(#""addresses""#, #""mtu": 1400, "log": "debug", "addresses""#))
+    let refusal = try keeping.call("system.reload")
+    #expect(refusal.contains("nothing was changed\""))
+    #expect(refusal.contains(#""reason":"needsRestart""#))
+    #expect(keeping.source.deeds.count == 1)
+    #expect(try keeping.call("config.get") == running)
+  }
+
   @Test func whenOneChangeFailsThoseBeforeAreTakenBack() throws {
     let keeping = try Keeping()
     let before = try keeping.call("config.get")

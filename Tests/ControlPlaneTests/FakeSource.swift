@@ -50,6 +50,13 @@ final class FakeSource: ControlSource {
     row.receivedBytes = 3_456
     return [row]
   }
+  func portCounters(_ name: Text) throws(ControlFailure) -> PortCounters {
+    guard name == "uplink" else { throw .notFound("there is no port of this name") }
+    var counters = PortCounters()
+    counters.cores = self.counters(.tcp)
+    counters.device = [(name: "rx_good_packets", value: 12), (name: "rx_errors", value: 0)]
+    return counters
+  }
   func cores() -> [CoreRow] {
     [
       CoreRow(
@@ -93,6 +100,18 @@ final class FakeSource: ControlSource {
   }
   func mqttClients(offset: Int, limit: Int) throws(ControlFailure) -> Page<MQTTClientRow> {
     throw .timeout(core: 2)
+  }
+  func mqttSubscriptions(
+    offset: Int, limit: Int
+  ) throws(ControlFailure) -> Page<SubscriptionRow> {
+    let name = Array("sensor-7".utf8)
+    var first = SubscriptionRow(
+      core: 1, filter: "a/+/#", clientID: ShortText(name.span.bytes))
+    first.grantedQoS = 1
+    first.isNoLocal = true
+    first.identifier = 7
+    let rows = [first, SubscriptionRow(core: 2, filter: "b", clientID: nil)]
+    return Page(rows: Array(rows.dropFirst(offset).prefix(limit)), total: rows.count)
   }
   func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
     if client == "nobody" { throw .notFound("no client of that name is connected") }

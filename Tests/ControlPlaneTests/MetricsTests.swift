@@ -44,6 +44,28 @@ import Testing
     #expect(OpenMetrics.words(of: name).joined(separator: " ") == words)
   }
 
+  @Test func filtersAreAmongThem() throws {
+    var snapshot = Snapshot(time: 1)
+    snapshot.filters = [
+      try #require(
+        JSONValue(
+          """
+          {"name":"drop_dport","port":"uplink","engine":"jit","counters":{"framesIn":9},\
+          "cores":[{"core":1,"counters":{"framesIn":7,"droppedByVerdict":3}},\
+          {"core":2,"counters":{"framesIn":2,"droppedByVerdict":0}}]}
+          """))
+    ]
+    let lines = OpenMetrics(snapshot).text.components(separatedBy: "\n")
+    for line in [
+      #"dpu_ebpf_filter_info{port="uplink",name="drop_dport",engine="jit"} 1"#,
+      #"dpu_ebpf_frames_in_total{port="uplink",core="1"} 7"#,
+      #"dpu_ebpf_frames_in_total{port="uplink",core="2"} 2"#,
+      #"dpu_ebpf_dropped_total{port="uplink",core="1",reason="by_verdict"} 3"#,
+    ] {
+      #expect(lines.contains(line), "\(line) is missing")
+    }
+  }
+
   @Test func labelsAreEscaped() {
     var metrics = OpenMetrics()
     metrics.add(.gauge, "x", "a \\ b", [("name", "q\"\\\n")], "1")

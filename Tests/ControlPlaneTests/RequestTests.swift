@@ -39,6 +39,20 @@ import Testing
         + #""missedPackets":0,"receiveErrors":0,"sendErrors":0,"withoutBuffer":0}]}"#
     ),
     (
+      "port.get", #"{"port":"uplink"}"#,
+      #"{"name":"uplink","role":"uplink","device":"net_tap0","driver":"net_tap","#
+        + #""mac":"02:00:00:00:00:01","mtu":1500,"queues":2,"linkUp":true,"speedMegabits":0,"#
+        + #""receivedPackets":12,"receivedBytes":3456,"sentPackets":0,"sentBytes":0,"#
+        + #""missedPackets":0,"receiveErrors":0,"sendErrors":0,"withoutBuffer":0}"#
+    ),
+    (
+      "port.stats", #"{"port":"uplink"}"#,
+      #"{"port":"uplink","counters":{"segmentsReceived":12,"droppedBadChecksum":1},"cores":["#
+        + #"{"core":1,"counters":{"segmentsReceived":5,"droppedBadChecksum":0}},"#
+        + #"{"core":2,"counters":{"segmentsReceived":7,"droppedBadChecksum":1}}],"#
+        + #""device":{"rx_good_packets":12,"rx_errors":0}}"#
+    ),
+    (
       "core.stats", "",
       #"{"cores":[{"core":1,"turns":100,"busyCycles":500000,"idleCycles":1500000,"#
         + #""cyclesPerSecond":1000000,"counters":{}},{"core":2,"turns":90,"busyCycles":0,"#
@@ -64,6 +78,17 @@ import Testing
         + #""smoothedRTTMicroseconds":120,"retransmissions":0,"ageMilliseconds":0}]}"#
     ),
     ("mqtt.stats", "", #"{"counters":{},"cores":[]}"#),
+    (
+      "mqtt.topics", "",
+      #"{"total":2,"offset":0,"subscriptions":[{"core":1,"filter":"a/+/#","clientID":"sensor-7","#
+        + #""grantedQoS":1,"noLocal":true,"identifier":7},{"core":2,"filter":"b","clientID":null,"#
+        + #""grantedQoS":0,"noLocal":false,"identifier":0}]}"#
+    ),
+    (
+      "mqtt.topics", #"{"offset":1,"limit":5}"#,
+      #"{"total":2,"offset":1,"subscriptions":[{"core":2,"filter":"b","clientID":null,"#
+        + #""grantedQoS":0,"noLocal":false,"identifier":0}]}"#
+    ),
     (
       "mqtt.explain", #"{"topic":"a/\"b\"\u00e9"}"#,
       #"{"topic":"a/\"b\"é","decision":"relay","reason":"noVerdict","certified":true,"#
@@ -196,6 +221,18 @@ import Testing
       "1|-32006|no client of that name is connected|"
     ),
     (
+      #"{"jsonrpc":"2.0","id":1,"method":"port.get","params":{"port":"eth0"}}"#,
+      #"1|-32006|there is no port of this name|{"path":"$.params.port"}"#
+    ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"port.stats","params":{"port":"eth0"}}"#,
+      "1|-32006|there is no port of this name|"
+    ),
+    (
+      #"{"jsonrpc":"2.0","id":1,"method":"port.stats"}"#,
+      #"1|-32602|has no parameter \"port\"|{"path":"$"}"#
+    ),
+    (
       #"{"jsonrpc":"2.0","id":1,"method":"mqtt.clients"}"#,
       "1|-32000|core 2 did not answer in time|"
     ),
@@ -311,7 +348,7 @@ import Testing
     let notFound = handler.counters[.refusedNotFound]
     let noAnswer = handler.counters[.refusedNoAnswer]
     let byPipeline = handler.counters[.refusedByPipeline]
-    #expect([parse, invalid, unknown, parameters, notFound, noAnswer] == [5, 9, 1, 10, 1, 1])
+    #expect([parse, invalid, unknown, parameters, notFound, noAnswer] == [5, 9, 1, 11, 3, 1])
     #expect(byPipeline == 1)
   }
 }

@@ -37,6 +37,14 @@ import Testing
         {"name":"b.routes","hits":\(seconds * 90),"misses":0}]}
         """)
     ]
+    snapshot.filters = [
+      try json(
+        """
+        {"name":"drop_dport","port":"uplink","engine":"jit","counters":{"framesIn":\(seconds * 50),\
+        "passed":\(seconds * 30),"passedUnanswered":\(seconds),\
+        "droppedByVerdict":\(seconds * 19)}}
+        """)
+    ]
     return snapshot
   }
 
@@ -65,6 +73,7 @@ import Testing
       "TCP   opened/s 0  in/s 40  out/s 0  again/s 0  dropped/s 5",
       "MQTT  consumed/s 0  delivered/s 100.0 k  relayed/s 7  dropped/s 0  █",
       "P4    edge  hits/s 100  misses/s 1  dropped/s 9",
+      "eBPF  uplink drop_dport (jit)  in/s 50  passed/s 31  dropped/s 19",
       "",
       "MQTT CLIENT                  PUBLISHED/Sv  DELIVERED/S      DROPPED       QUEUED",
       "sensor-2                                9            0            0            0",
@@ -106,7 +115,7 @@ import Testing
     keys("4")
     #expect(
       try Self.screen(view).sortedRows.map(\.name) == [
-        "p4 edge.droppedByProgram", "tcp.droppedBadARP",
+        "ebpf uplink.droppedByVerdict", "p4 edge.droppedByProgram", "tcp.droppedBadARP",
       ])
     let leaves = !view.handle(.character("q"), columns: 3)
     #expect(leaves)

@@ -75,6 +75,19 @@ class Configuration(WithFirmware):
         self.assertEqual(self.firmware.call("config.get"), before)
         self.assertEqual(self.firmware.call("log.level")["level"], "info")
 
+    def test_the_file_is_read_again(self):
+        def write(**members):
+            with open(self.edited(**members)) as wanted, open(self.firmware.file, "w") as file:
+                file.write(wanted.read())
+
+        write(log="error", mqtt={"consume": "off"})
+        self.assertIn("$.mqtt.consume", self.firmware.ctl("system", "reload"))
+        self.assertEqual(self.firmware.call("log.level")["level"], "error")
+        self.assertEqual(self.firmware.ctl("system", "reload"), "no difference\n")
+        write(log="debug", mtu=1400)
+        self.assertIn("$.mtu cannot change while", self.firmware.ctl("system", "reload", code=2))
+        self.assertEqual(self.firmware.call("log.level")["level"], "error")
+
     def test_what_needs_a_restart_is_kept_for_it(self):
         path = self.edited(mtu=1400)
         self.assertIn("$.mtu cannot change while", self.firmware.ctl(
@@ -200,6 +213,28 @@ class Statistics(WithFirmware):
         self.assertEqual({f"tcp.{name}" for name in known}, {n for n in found if n[:4] == "tcp."})
         shown = self.firmware.ctl("stats", "loop.t*")
         self.assertEqual([line.split()[0] for line in shown.splitlines()], ["COUNTER", "loop.turns"])
+
+
+class Ports(WithFirmware):
+    def test_one_port_with_the_drivers_own_counters(self):
+        port = self.firmware.call("port.get", port="uplink")
+        self.assertEqual([port], self.firmware.call("port.list")["ports"])
+        counted = self.firmware.call("port.stats", port="uplink")
+        self.assertEqual(counted["counters"]["framesReceived"], port["receivedPackets"])
+        self.assertIn("rx_good_packets", counted["device"])
+        self.assertIn("framesReceived", self.firmware.ctl("port", "stats", "uplink", "--all"))
+        self.assertIn("no port of this name", self.firmware.ctl("port", "get", "x", code=2))
+
+
+class Filters(WithFirmware):
+    def test_top_and_metrics_show_the_filter_of_a_port(self):
+        program = os.path.join(REPOSITORY, "ebpf/drop_dport.v3.bin")
+        self.firmware.ctl("ebpf", "load", "uplink", program, "--engine", "interpreter")
+        looks = self.firmware.ctl("top", "--plain", "-n", "1", "--every", "0.2")
+        self.assertRegex(looks, r"(?m)^eBPF  uplink \S+ \(interpreter\)  in/s 0  passed/s 0")
+        metrics = self.firmware.ctl("metrics")
+        self.assertRegex(metrics, r'dpu_ebpf_frames_in_total\{port="uplink",core="\d+"\} 0\n')
+        self.assertRegex(metrics, r'dpu_ebpf_dropped_total\{.*reason="by_verdict"\} 0\n')
 
 
 class Events(WithFirmware):

@@ -7,7 +7,7 @@ import os
 import time
 import unittest
 
-from lab import STOCK, TARGET, slow
+from lab import STOCK, TARGET, dpuctl, eventually, needs_offload, slow
 from peers import V311, V5, Peer, summary, unique
 import wire
 
@@ -368,6 +368,26 @@ class MQTT5(Semantics, unittest.TestCase):
             return subscriber.stream[mark:]
 
         self.same_as_stock(scenario)
+
+    @needs_offload
+    def test_subscriptions_are_listed(self):
+        topic, name = unique(), unique("listed")
+
+        def rows():
+            listing = dpuctl("call", "mqtt.topics", '{"limit":1000}')
+            return sorted(
+                (row["filter"], row["clientID"], row["grantedQoS"], row["noLocal"])
+                for row in listing["subscriptions"] if row["filter"].startswith(topic))
+
+        client = self.peer(client_id=name, clean=False)
+        client.subscribe((f"{topic}/+/#", 1), (f"{topic}//å", 0), noLocal=True)
+        self.assertEqual(
+            rows(), [(f"{topic}/+/#", name, 1, True), (f"{topic}//å", name, 0, True)])
+        client.unsubscribe(f"{topic}//å")
+        client.close()
+        eventually(lambda: rows() == [(f"{topic}/+/#", None, 1, True)], what="the kept one")
+        self.peer(client_id=name).close()
+        eventually(lambda: rows() == [], what="no subscription")
 
     def test_mixed_versions(self):
         topic = unique()

@@ -48,6 +48,21 @@ extension TopicTrie {
     return ordered(found)
   }
 
+  /// All subscriptions, as `filter subscriber identifier`, sorted.
+  var listing: [String] {
+    var lines: [String] = []
+    for place in 0..<limits.subscriptions {
+      guard let found = subscription(at: place) else { continue }
+      var filter = [UInt8](repeating: 0, count: found.filterCount)
+      var span = filter.mutableSpan
+      var bytes = span.mutableBytes
+      writeFilter(at: place, to: &bytes)
+      let text = String(decoding: filter, as: UTF8.self)
+      lines.append("\(text) \(found.subscriber) \(found.value.identifier)")
+    }
+    return lines.sorted()
+  }
+
   func subscribers(_ topic: String) -> [UInt32] { matches(topic).map(\.subscriber) }
 
   /// Nodes, names and subscriptions in use.

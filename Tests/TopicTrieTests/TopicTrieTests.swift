@@ -28,6 +28,18 @@ import Testing
     #expect(naiveMatch(filter, topic) == expected)
   }
 
+  /// Filters come back as they went in, whatever their levels are.
+  @Test(arguments: [
+    "a", "/", "//", "/a", "a/", "#", "+", "+/+", "/+", "+/", "/#", "a/#", "a//#", "+/#",
+    "$share/group/a/#", String(repeating: "long", count: 40) + "/å/123456789",
+  ])
+  func listsFiltersAsTheyAre(filter: String) {
+    var trie = TopicTrie.small()
+    _ = trie.insert(filter, 7, id: 3)
+    let listing = trie.listing
+    #expect(listing == ["\(filter) 7 3"])
+  }
+
   @Test(arguments: [
     ("", FilterFailure.empty), ("a/#/b", .multiLevelWildcard), ("a#", .multiLevelWildcard),
     ("##", .multiLevelWildcard), ("#/", .multiLevelWildcard), ("a+", .singleLevelWildcard),
@@ -79,10 +91,14 @@ import Testing
       let found = trie.matches(topic)
       #expect(found == expected, "seed \(seed), step \(step), topic \(topic)")
       if found != expected { return }
+      guard step % 50 == 0 else { continue }
+      let listing = trie.listing
+      #expect(
+        listing == model.map { "\($0.key.filter) \($0.key.subscriber) \($0.value)" }.sorted())
     }
     for subscriber in 0..<20 as Range<UInt32> { trie.removeAll(subscriber: subscriber) }
-    let usage = trie.usage
-    #expect(usage == [0, 0, 0])
+    let (usage, listing) = (trie.usage, trie.listing)
+    #expect(usage == [0, 0, 0] && listing.isEmpty)
   }
 
   @Test(arguments: ["nodes", "names", "subscriptions"])

@@ -106,7 +106,7 @@ struct ConfigurationFile: ParsableArguments {
   }
 }
 
-private func changeTable(_ answer: JSONValue) -> String {
+func changeTable(_ answer: JSONValue) -> String {
   let changes = answer["changes"].elements
   guard !changes.isEmpty else { return "no difference" }
   var table = Table([.left("MEMBER"), .left("FROM"), .left("TO"), .left("WHEN")])

@@ -106,6 +106,7 @@ extension OpenMetrics {
     }
     add(counters: snapshot.control["counters"], of: "control", [])
     for pipeline in snapshot.pipelines { add(pipeline: pipeline) }
+    for filter in snapshot.filters { add(filter: filter) }
   }
 
   private mutating func add(port: JSONValue) {
@@ -175,6 +176,16 @@ extension OpenMetrics {
         guard let value = table[key].integer else { continue }
         add(.counter, "dpu_p4_table_\(key)", help, labels, String(value))
       }
+    }
+  }
+
+  private mutating func add(filter: JSONValue) {
+    let port = filter["port"].cell
+    add(
+      .info, "dpu_ebpf_filter", "The filter of a port and what runs it.",
+      [("port", port), ("name", filter["name"].cell), ("engine", filter["engine"].cell)], "1")
+    for core in filter["cores"].elements {
+      add(counters: core["counters"], of: "ebpf", [("port", port), ("core", core["core"].cell)])
     }
   }
 

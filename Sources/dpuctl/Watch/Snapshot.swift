@@ -16,6 +16,8 @@ struct Snapshot {
   var link = JSONValue.null
   /// Results of `p4.stats`, one for each pipeline with a program.
   var pipelines: [JSONValue] = []
+  /// Results of `ebpf.stats`, one for each port with a filter, and the filter's `name`.
+  var filters: [JSONValue] = []
 
   init(of firmware: FirmwareConnection) throws {
     time = Self.now
@@ -34,6 +36,14 @@ struct Snapshot {
       let name = JSONValue.object([.init(key: "pipeline", value: pipeline["name"])])
       let answer = try Self.optional(firmware, "p4.stats", name)
       if answer != .null { pipelines.append(answer) }
+    }
+    for port in try Self.optional(firmware, "ebpf.list")["ports"].elements
+    where port["program"] != .null {
+      let place = JSONValue.object([.init(key: "port", value: port["port"])])
+      guard case .object(let members) = try Self.optional(firmware, "ebpf.stats", place) else {
+        continue
+      }
+      filters.append(.object([.init(key: "name", value: port["name"])] + members))
     }
   }
 

@@ -115,6 +115,13 @@ struct TopScreen {
         "P4    \(name)  hits/s \(Self.scaled(hits))  misses/s \(Self.scaled(misses))"
           + "  dropped/s \(Self.scaled(drops.reduce(0) { $0 + $1.values[0] }))")
     }
+    for filter in model.last?.filters ?? [] {
+      lines.append(
+        "eBPF  \(filter["port"].cell) \(filter["name"].cell) (\(filter["engine"].cell))"
+          + "  in/s \(Self.scaled(model.filterRate(filter, prefix: "framesIn")))"
+          + "  passed/s \(Self.scaled(model.filterRate(filter, prefix: "passed")))"
+          + "  dropped/s \(Self.scaled(model.filterRate(filter, prefix: "dropped")))")
+    }
     return lines
   }
 

@@ -91,16 +91,36 @@ struct TopModel {
     }
     for pipeline in last.pipelines {
       let old = before?.pipelines.first { $0["pipeline"] == pipeline["pipeline"] }
-      for counter in pipeline["counters"].members where Self.isLoss(counter.key) {
-        let rate =
-          old.map { Self.difference(counter.value, $0["counters"][counter.key]) / seconds } ?? 0
-        rows.append(
-          Row(
-            name: "p4 \(pipeline["pipeline"].cell).\(counter.key)",
-            values: [rate, Double(counter.value.integer ?? 0)]))
-      }
+      rows += losses(of: pipeline, before: old, "p4 \(pipeline["pipeline"].cell)")
+    }
+    for filter in last.filters {
+      rows += losses(of: filter, before: earlier(filter), "ebpf \(filter["port"].cell)")
     }
     return rows
+  }
+
+  private func losses(of part: JSONValue, before old: JSONValue?, _ name: String) -> [Row] {
+    part["counters"].members.filter { Self.isLoss($0.key) }.map { counter in
+      Row(
+        name: "\(name).\(counter.key)",
+        values: [rate(part, before: old, counter.key), Double(counter.value.integer ?? 0)])
+    }
+  }
+
+  /// Counts a second of one counter of a part that may not have been there before.
+  private func rate(_ part: JSONValue, before old: JSONValue?, _ counter: String) -> Double {
+    guard let old else { return 0 }
+    return Self.difference(part["counters"][counter], old["counters"][counter]) / seconds
+  }
+
+  private func earlier(_ filter: JSONValue) -> JSONValue? {
+    before?.filters.first { $0["port"] == filter["port"] }
+  }
+
+  /// Counts a second of a filter's counter, or of all that begin so.
+  func filterRate(_ filter: JSONValue, prefix: String) -> Double {
+    filter["counters"].members.filter { $0.key.hasPrefix(prefix) }
+      .reduce(0) { $0 + rate(filter, before: earlier(filter), $1.key) }
   }
 
   private static func isLoss(_ name: String) -> Bool {

@@ -21,6 +21,12 @@ extension BareSource {
   package func mqttClients(
     offset: Int, limit: Int
   ) throws(ControlFailure) -> Page<MQTTClientRow> { Page(rows: [], total: 0) }
+  package func mqttSubscriptions(
+    offset: Int, limit: Int
+  ) throws(ControlFailure) -> Page<SubscriptionRow> { Page(rows: [], total: 0) }
+  package func portCounters(_ name: Text) throws(ControlFailure) -> PortCounters {
+    throw .unavailable("not here")
+  }
   package func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {
     throw .unavailable("not here")
   }
