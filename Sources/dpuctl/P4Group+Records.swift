@@ -5,9 +5,9 @@ extension P4Group {
     static let configuration = CommandConfiguration(
       abstract: "Table entries from binary records.",
       discussion: """
-        FILE holds records as p4.write takes them and `p4 batch --binary` makes them, 1 MiB at \
-        most. All of it takes effect between two bursts, or nothing does; with --each every \
-        record counts for itself.
+        FILE holds records as p4.write takes them and `p4 batch --binary` makes them. All of it \
+        takes effect between two bursts, or nothing does, and there may be 1 MiB of it; with \
+        --each every record counts for itself, and there may be any number.
         """)
     @ParentCommand var root: DPUControl
     @OptionGroup var options: GlobalOptions
@@ -21,7 +21,27 @@ extension P4Group {
 
     func ask(_ firmware: FirmwareConnection) throws -> JSONValue {
       let records = try InputFile.bytes(of: file)
-      return try firmware.call(
+      guard each, records.count > RecordParts.limit else { return try write(records, firmware) }
+      let bar = ProgressBar("writing \(Units.bytes(.number(String(records.count))))")
+      defer { bar.end() }
+      var sum = RecordParts.Sum()
+      for part in RecordParts.split(records) {
+        do {
+          sum.add(try write(Array(records[part]), firmware), at: part.lowerBound)
+        } catch Failure.refused(let text) {
+          throw Failure.refused(
+            "\(text) of the part from byte \(part.lowerBound) on; \(sum.written) writes before it are "
+              + "done")
+        }
+        bar.show(part.upperBound, of: records.count)
+      }
+      return sum.answer
+    }
+
+    private func write(
+      _ records: [UInt8], _ firmware: FirmwareConnection
+    ) throws -> JSONValue {
+      try firmware.call(
         "p4.write",
         place.parameters([
           .init("bytes", records.count), .init("atomic", JSONValue.boolean(!each)),

@@ -103,4 +103,50 @@ import Testing
       Self.hex(#"{"method":"p4.table.delete","table":"none","keys":[]},"# + write)
         == "write 1: \(complaint)")
   }
+
+  /// Records of 20 bytes and a key and arguments of these lengths.
+  static func records(_ lengths: [(key: Int, arguments: Int)]) -> [UInt8] {
+    lengths.flatMap { length -> [UInt8] in
+      var record = [UInt8](repeating: 0, count: 20 + length.key + length.arguments)
+      (record[8], record[9]) = (UInt8(length.key & 255), UInt8(length.key >> 8))
+      (record[10], record[11]) = (UInt8(length.arguments & 255), UInt8(length.arguments >> 8))
+      return record
+    }
+  }
+
+  @Test func manyRecordsGoInParts() {
+    let records = Self.records([(4, 0), (0, 300), (6, 4), (0, 0), (256, 1)])
+    #expect(records.count == 24 + 320 + 30 + 20 + 277)
+    #expect(RecordParts.split(records, limit: 344) == [0..<344, 344..<671])
+    #expect(RecordParts.split(records, limit: 343) == [0..<24, 24..<344, 344..<671])
+    // One that is longer than may be goes alone; what is no record goes with all that follows.
+    #expect(RecordParts.split(records, limit: 100) == [0..<24, 24..<344, 344..<394, 394..<671])
+    #expect(RecordParts.split(Array(records[..<390]), limit: 344) == [0..<344, 344..<390])
+    #expect(RecordParts.split(Array(records[..<664]), limit: 344) == [0..<344, 344..<664])
+    #expect(RecordParts.split([], limit: 344) == [])
+  }
+
+  @Test func theAnswersToPartsBecomeOne() throws {
+    var sum = RecordParts.Sum()
+    sum.add(
+      try #require(
+        JSONValue(
+          #"""
+          {"updates":3,"entries":[7,null,8],"failures":1,
+           "refusals":[{"update":1,"offset":24,"reason":"full"}]}
+          """#)), at: 0)
+    sum.add(
+      try #require(
+        JSONValue(
+          #"""
+          {"updates":2,"entries":[null,9],"failures":1,
+           "refusals":[{"update":0,"offset":10,"reason":"exists"}]}
+          """#)), at: 100)
+    #expect(sum.written == 3)
+    #expect(
+      sum.answer.text
+        == #"{"updates":5,"entries":[7,null,8,null,9],"refusals":"#
+        + #"[{"update":1,"offset":24,"reason":"full"},{"update":3,"offset":110,"reason":"exists"}],"#
+        + #""failures":2}"#)
+  }
 }

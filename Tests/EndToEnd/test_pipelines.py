@@ -625,6 +625,19 @@ class Verbs(unittest.TestCase):
                     ctl("p4", "write", records.name)
                 self.assertIn("record 0, byte 0", caught.exception.text)
                 self.assertEqual(ctl("p4", "write", records.name, "--each")["failures"], 5)
+                # More than a request takes.
+                with open(records.name, "rb") as file:
+                    one = file.read()
+                with tempfile.NamedTemporaryFile(suffix=".records") as many:
+                    many.write(one * (2 * (1 << 20) // len(one) + 1))
+                    many.flush()
+                    answer = ctl("p4", "write", many.name, "--each")
+                    self.assertEqual(answer["updates"], os.path.getsize(many.name) * 5 // len(one))
+                    self.assertEqual(answer["failures"], answer["updates"])
+                    last = answer["refusals"][-1]
+                    self.assertEqual(last["update"], answer["updates"] - 1)
+                    self.assertLess(last["offset"], os.path.getsize(many.name))
+                    self.assertGreater(last["offset"], 2 << 20)
 
     def test_idle_entries(self):
         with open(program("firewall")) as file:

@@ -16,6 +16,16 @@ package struct TableUpdate: Equatable, Sendable {
     static let argumentBytes = 10, priority = 12, timeout = 16, key = 20
   }
   package static let headerBytes = Offset.key
+
+  /// Bytes of the record that `bytes` begin with, by its header; nil when that is not whole.
+  package static func byteCount(of bytes: ArraySlice<UInt8>) -> Int? {
+    guard bytes.count >= headerBytes else { return nil }
+    func number(_ offset: Int) -> Int {
+      Int(bytes[bytes.startIndex + offset]) | Int(bytes[bytes.startIndex + offset + 1]) << 8
+    }
+    return headerBytes + number(Offset.keyBytes) + number(Offset.argumentBytes)
+  }
+
   /// Bytes of the number of a member or group.
   static let targetBytes = 4
 
