@@ -10,6 +10,8 @@
 #                           FOLDER, made when it is missing
 #   --authorized-keys FILE  who may log in by ssh
 #   --version VERSION       default: that of the firmware and the commit
+#   --security-version N    a board that has committed this image takes none with a smaller one;
+#                           default: 0
 #
 #   dpu_VERSION_arm64.deb   the firmware as a Debian package
 #   bf.cfg                  installs that package while a BFB is installed
@@ -96,9 +98,10 @@ make_loader() {
 }
 
 make_slot() {
-  local out=$1 key=$2 version=$3 config=$4 entries=()
+  local out=$1 key=$2 version=$3 config=$4 security=$5 entries=()
   add_modules modules "${slot_modules[@]}"
   "$parts" slot "$out" --key "$key" --version "$version" --kernel "$kernel" \
+    --security-version "$security" \
     "dpu=build/arm64/dpu:755" "dpu.json=$config" "run=deploy/image/content/run:755" \
     "health=deploy/image/content/health:755" "${entries[@]}"
 }
@@ -151,7 +154,7 @@ if [ "${1:-}" = slot ]; then
   only=$2
   shift 2
 fi
-out=build/image config=deploy/image/board.json key="" keys="" version=""
+out=build/image config=deploy/image/board.json key="" keys="" version="" security=0
 while [ $# -gt 0 ]; do
   [ $# -gt 1 ] || die "$1 needs a value"
   case $1 in
@@ -160,6 +163,7 @@ while [ $# -gt 0 ]; do
     --key) key=$2 ;;
     --authorized-keys) keys=$2 ;;
     --version) version=$2 ;;
+    --security-version) security=$2 ;;
     *) die "unknown option '$1': see the head of scripts/image.sh" ;;
   esac
   shift 2
@@ -181,7 +185,7 @@ mkdir -p "$out"
 [ -n "$key" ] || { key=$out/signing.pem && make_key "$key"; }
 if [ -n "$only" ]; then
   mkdir -p "$(dirname "$only")"
-  make_slot "$only" "$key" "$version" "$config"
+  make_slot "$only" "$key" "$version" "$config" "$security"
   exit
 fi
 openssl pkey -in "$key" -pubout -out "$out/signing.pub"
@@ -191,6 +195,6 @@ make_deb "$out/dpu_${version}_arm64.deb" "$version"
 make_bf_cfg "$out/dpu_${version}_arm64.deb" "$out/bf.cfg"
 cp "$tree/boot/vmlinuz-$kernel" "$out/vmlinuz"
 make_loader "$out/loader.gz" "$out/signing.pub"
-make_slot "$out/dpu.image" "$key" "$version" "$config"
+make_slot "$out/dpu.image" "$key" "$version" "$config" "$security"
 make_disk "$out/disk.img" "$out/dpu.image" "$keys"
 echo "made $version in $out" >&2

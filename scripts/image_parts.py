@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Makes the parts of an image, always the same bytes of the same files.
 
-usage: image_parts.py slot OUT --key KEY.pem --version V --kernel K NAME=FILE[:MODE]...
+usage: image_parts.py slot OUT --key KEY.pem --version V --kernel K [--security-version N]
+                           NAME=FILE[:MODE]...
        image_parts.py loader OUT NAME=FILE[:MODE]... NAME/ NAME->TARGET...
        image_parts.py modules TREE NAME...      paths of kernel modules, each after what it needs
        image_parts.py libraries TREE FILE...    paths of the shared libraries that programs need
@@ -41,11 +42,12 @@ def sign(key, data):
             check=True, stdout=subprocess.PIPE).stdout
 
 
-def make_slot(out, key, version, architecture, kernel, entries):
+def make_slot(out, key, version, security, architecture, kernel, entries):
     files = [entry(text) for text in entries]
     manifest = json.dumps({
         "format": 1,
         "version": version,
+        "securityVersion": security,
         "architecture": architecture,
         "kernel": kernel,
         "files": [{"name": name, "mode": mode, "size": len(data),
@@ -141,6 +143,7 @@ def main():
     slot.add_argument("out")
     for option in ("key", "version", "kernel"):
         slot.add_argument(f"--{option}", required=True)
+    slot.add_argument("--security-version", type=int, default=0)
     slot.add_argument("--architecture", default="aarch64")
     slot.add_argument("entries", nargs="+")
     loader = verbs.add_parser("loader")
@@ -152,8 +155,8 @@ def main():
         list_.add_argument("names", nargs="+")
     arguments = parser.parse_args()
     if arguments.verb == "slot":
-        make_slot(arguments.out, arguments.key, arguments.version, arguments.architecture,
-                  arguments.kernel, arguments.entries)
+        make_slot(arguments.out, arguments.key, arguments.version, arguments.security_version,
+                  arguments.architecture, arguments.kernel, arguments.entries)
     elif arguments.verb == "loader":
         make_loader(arguments.out, arguments.entries)
     else:

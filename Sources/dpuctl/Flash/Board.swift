@@ -55,6 +55,12 @@ struct Board {
         throw Failure.refused(
           "\(file.path): for kernel \(file.kernel); the DPU runs \(status["kernel"].cell)")
       }
+      let committed = status["securityVersion"].integer ?? 0
+      guard file.securityVersion >= committed else {
+        throw Failure.refused(
+          "\(file.path): of security version \(file.securityVersion); the DPU has committed "
+            + "\(committed)")
+      }
     }
   }
 

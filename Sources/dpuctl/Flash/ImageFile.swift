@@ -37,6 +37,8 @@ struct ImageFile {
   var version: String { manifest["version"].cell }
   var architecture: String { manifest["architecture"].cell }
   var kernel: String { manifest["kernel"].cell }
+  /// A board that has committed it takes none with a smaller one.
+  var securityVersion: Int { manifest["securityVersion"].integer ?? 0 }
 
   /// Size and SHA-256 of every file, and that nothing stands behind them.
   func checkFiles() throws {
@@ -78,8 +80,9 @@ struct ImageFile {
 
   var summary: JSONValue {
     .object([
-      .init("version", version), .init("architecture", architecture), .init("kernel", kernel),
-      .init("bytes", bytes.count), .init("files", manifest["files"]),
+      .init("version", version), .init("securityVersion", securityVersion),
+      .init("architecture", architecture), .init("kernel", kernel), .init("bytes", bytes.count),
+      .init("files", manifest["files"]),
     ])
   }
 
@@ -88,6 +91,7 @@ struct ImageFile {
     for file in manifest["files"].elements {
       table.add([file["name"].cell, Units.bytes(file["size"]), file["sha256"].cell])
     }
-    return "\(version) for \(architecture), kernel \(kernel)\n\n\(table.text)"
+    let security = securityVersion == 0 ? "" : ", security version \(securityVersion)"
+    return "\(version) for \(architecture), kernel \(kernel)\(security)\n\n\(table.text)"
   }
 }

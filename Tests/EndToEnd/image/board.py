@@ -39,13 +39,13 @@ def key(name):
     return private, public
 
 
-def image(version, signer="ours", architecture=None, kernel=None):
+def image(version, signer="ours", architecture=None, kernel=None, security=0):
     """The bytes of a small image for this machine."""
     content = shared / "content"
     content.write_bytes(version.encode() * 2000)
     path = shared / "made.image"
     must(PARTS, "slot", path, "--key", key(signer)[0], "--version", version,
-         "--architecture", architecture or platform.machine(),
+         "--security-version", security, "--architecture", architecture or platform.machine(),
          "--kernel", kernel or platform.release(),
          f"dpu={content}:755", f"dpu.json={PARTS}", f"modules/order={content}")
     return path.read_bytes()

@@ -136,6 +136,15 @@ class Flash(unittest.TestCase):
         self.assertEqual(code, 3)
         self.assertIn("not healthy within 2 seconds: the DPU did not come back", complaint)
 
+    def test_an_image_behind_the_committed_security_version_is_not_sent(self):
+        with Machine(self.board, healthy="12"):
+            self.assertEqual(self.board.flash(image("2", security=3), "--patience", "30")[0], 0)
+        code, _, complaint = self.board.flash(image("3", security=2))
+        self.assertEqual(code, 2)
+        self.assertIn("of security version 2; the DPU has committed 3", complaint)
+        _, said, _ = self.board.flash(image("3", security=2), "--check", host=None)
+        self.assertIn("security version 2", said)
+
     def test_wrong_usage(self):
         self.assertEqual(self.board.flash(image("3"), host=None)[0], 1)
         self.assertEqual(self.board.flash(image("3"), host="-oProxyCommand=x")[0], 1)

@@ -117,6 +117,46 @@ class Slots(unittest.TestCase):
         self.board.slot("healthy")
         self.assertEqual(self.board.boot(), "a")
 
+    def test_there_is_no_way_back_behind_a_committed_security_version(self):
+        self.good()
+        newer = image("2", security=7)
+        self.assertEqual(self.board.slot("write", "b", data=newer), (0, "2"))
+        self.board.slot("try", "b")
+        self.assertEqual(self.board.boot(), "b")
+        # On trial it binds nobody.
+        self.assertEqual(self.board.status()["securityVersion"], 0)
+        self.board.slot("failed", "by itself")
+        self.assertEqual(self.board.boot(), "a")
+        self.board.slot("try", "b")
+        self.assertEqual(self.board.boot(), "b")
+        self.assertEqual(self.board.slot("commit"), (0, ""))
+        self.assertEqual(self.board.status()["securityVersion"], 7)
+        reason = "security version 6; this board has committed 7"
+        before = self.board.snapshot()
+        self.assertEqual(
+            self.board.slot("write", "a", data=image("3", security=6)),
+            (2, f"dpu-slot: refused: {reason}"))
+        self.assertEqual(
+            self.board.slot("try", "a"),
+            (2, "dpu-slot: refused: security version 0; this board has committed 7"))
+        self.assertEqual(self.board.snapshot(), before)
+        # One that was put onto the disk is not started either, not even when nothing else can be.
+        self.board.put("a", image("3", security=6))
+        self.assertIn(reason, self.board.status()["slots"][0]["state"])
+        self.board.put("b", bytes(100))
+        self.assertIsNone(self.board.boot())
+        self.assertIn(reason, self.board.status()["note"])
+        self.assertEqual(
+            self.board.slot("write", "a", data=image("4", security=7)), (0, "4"))
+        self.board.slot("try", "a")
+        self.assertEqual(self.board.boot(), "a")
+
+    def test_a_security_version_that_is_no_number_is_refused(self):
+        self.good()
+        for security in (-1, 1 << 31):
+            code, said = self.board.slot("write", "b", data=image("2", security=security))
+            self.assertEqual((code, "no number from 0" in said), (2, True), said)
+
     def test_rescue_when_nothing_can_be_started(self):
         self.board.put("a", bytes(100))
         self.assertIsNone(self.board.boot())

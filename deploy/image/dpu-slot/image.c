@@ -100,6 +100,11 @@ static int read_manifest(struct image *image, const json_t *manifest, const uint
       take_text(manifest, "kernel", image->kernel, sizeof image->kernel) || entries == 0 ||
       entries > IMAGE_FILES_MAX)
     return refuse(reason, "the manifest lacks something");
+  const json_t *security = json_object_get(manifest, "securityVersion");
+  if (security && (!json_is_integer(security) || json_integer_value(security) < 0 ||
+                   json_integer_value(security) > INT32_MAX))
+    return refuse(reason, "the security version is no number from 0 to 2147483647");
+  image->security = (uint32_t)json_integer_value(security);
   image->count = (unsigned)entries;
   for (size_t i = 0; i < entries; i++) {
     struct image_file *file = &image->files[i];
@@ -173,6 +178,13 @@ int image_fits(const struct image *image, char *reason) {
     return -1;
   }
   return 0;
+}
+
+int image_is_recent(const struct image *image, uint32_t security, char *reason) {
+  if (image->security >= security) return 0;
+  snprintf(reason, IMAGE_REASON_MAX, "security version %u; this board has committed %u",
+           image->security, security);
+  return -1;
 }
 
 static int write_whole(const char *path, const struct image_file *file) {

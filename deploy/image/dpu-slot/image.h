@@ -7,7 +7,9 @@
 //   ...  the files in the manifest's order, each with zeros up to a multiple of 512
 //
 // The manifest names version, architecture and kernel, and for each file its name, permissions,
-// size and SHA-256. So a signature over the manifest is one over everything.
+// size and SHA-256. So a signature over the manifest is one over everything. Its `securityVersion`
+// (0 when it has none) guards against going back: a board that committed an image takes none with a
+// smaller one.
 #pragma once
 
 #include <stddef.h>
@@ -28,6 +30,7 @@ struct image {
   char version[64];
   char architecture[32];
   char kernel[64];
+  uint32_t security;
   // Bytes of the whole image.
   size_t size;
   unsigned count;
@@ -55,6 +58,9 @@ size_t image_manifest_end(const uint8_t *bytes, size_t count);
 
 // Whether this machine can run it: architecture and kernel.
 int image_fits(const struct image *image, char *reason);
+
+// Whether a board may run it that has committed an image with this security version.
+int image_is_recent(const struct image *image, uint32_t security, char *reason);
 
 // Writes the files into the folder at `path`.
 int image_unpack(const struct image *image, const char *path, char *reason);

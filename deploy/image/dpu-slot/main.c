@@ -127,6 +127,11 @@ static int check_slot(unsigned slot, struct image *image, enum image_depth depth
   return image_check(image, bytes, count, key, depth, reason);
 }
 
+// Whether this board may run an image that was found to be signed.
+static int suits(const struct image *image, const struct slot_state *state, char *reason) {
+  return image_fits(image, reason) || image_is_recent(image, slot_state_security(state), reason);
+}
+
 static void print_name(const char *key, unsigned slot) {
   if (slot == slot_none)
     printf("\"%s\":null,", key);
@@ -149,13 +154,14 @@ static int status(void) {
   print_name("running", running());
   print_name("active", state.active);
   print_name("trial", state.trial);
-  printf("\"architecture\":\"%s\",\"kernel\":\"%s\",\"boot\":\"%s\",\"note\":\"%s\",\"slots\":[",
-         machine.machine, machine.release, boot, state.note);
+  printf("\"architecture\":\"%s\",\"kernel\":\"%s\",\"securityVersion\":%u,\"boot\":\"%s\","
+         "\"note\":\"%s\",\"slots\":[",
+         machine.machine, machine.release, slot_state_security(&state), boot, state.note);
   for (unsigned slot = slot_a; slot <= slot_b; slot++) {
     struct image image;
     char reason[IMAGE_REASON_MAX];
     int fits = check_slot(slot, &image, image_manifest, reason) == 0 &&
-               image_fits(&image, reason) == 0;
+               suits(&image, &state, reason) == 0;
     printf("%s{\"slot\":\"%c\",\"good\":%s,\"tries\":%u,\"version\":", slot ? "," : "",
            names[slot], state.good[slot] ? "true" : "false", state.tries[slot]);
     if (fits)
@@ -171,10 +177,13 @@ static int check(const char *path) {
   uint8_t key[32];
   size_t count;
   struct image image;
+  struct slot_state state;
   char reason[IMAGE_REASON_MAX];
+  open_state(&state, 0);
   read_key(key);
   const uint8_t *bytes = map_file(path, &count);
-  if (image_check(&image, bytes, count, key, image_whole, reason) || image_fits(&image, reason))
+  if (image_check(&image, bytes, count, key, image_whole, reason) ||
+      suits(&image, &state, reason))
     fail(2, "refused: %s", reason);
   printf("%s\n", image.version);
   return 0;
@@ -182,7 +191,8 @@ static int check(const char *path) {
 
 // An image from standard input, at most `capacity` bytes. One that is not for this machine is refused
 // before the rest of it has come.
-static uint8_t *read_input(size_t capacity, const uint8_t key[32], size_t *count) {
+static uint8_t *read_input(size_t capacity, const uint8_t key[32], const struct slot_state *state,
+                           size_t *count) {
   uint8_t *bytes = NULL;
   size_t room = 0;
   int has_manifest = 0;
@@ -204,7 +214,7 @@ static uint8_t *read_input(size_t capacity, const uint8_t key[32], size_t *count
       char reason[IMAGE_REASON_MAX];
       has_manifest = 1;
       if (image_check(&image, bytes, *count, key, image_manifest, reason) ||
-          image_fits(&image, reason))
+          suits(&image, state, reason))
         fail(2, "refused: %s", reason);
     }
   }
@@ -226,8 +236,9 @@ static int write_slot(unsigned slot) {
   if (device < 0) fail(2, "%s: %s", path, strerror(errno));
   off_t capacity = lseek(device, 0, SEEK_END);
   if (capacity <= 0 || (size_t)capacity > IMAGE_BYTES_MAX) fail(2, "%s: no slot of a size", path);
-  const uint8_t *bytes = read_input((size_t)capacity, key, &count);
-  if (image_check(&image, bytes, count, key, image_whole, reason) || image_fits(&image, reason))
+  const uint8_t *bytes = read_input((size_t)capacity, key, &state, &count);
+  if (image_check(&image, bytes, count, key, image_whole, reason) ||
+      suits(&image, &state, reason))
     fail(2, "refused: %s", reason);
   if (image.size != count)
     fail(2, "refused: %zu bytes, of which %zu are signed", count, image.size);
@@ -255,7 +266,8 @@ static int try_slot(unsigned slot) {
   char reason[IMAGE_REASON_MAX];
   int descriptor = open_state(&state, 1);
   if (running() == slot) fail(2, "refused: slot %c runs", names[slot]);
-  if (check_slot(slot, &image, image_manifest, reason)) fail(2, "refused: %s", reason);
+  if (check_slot(slot, &image, image_manifest, reason) || suits(&image, &state, reason))
+    fail(2, "refused: %s", reason);
   state.trial = (uint8_t)slot;
   state.tries[slot] = 1;
   state.note[0] = 0;
@@ -263,15 +275,24 @@ static int try_slot(unsigned slot) {
   return 0;
 }
 
+// The slot is good and stays. Nothing older than what it holds is started from now on.
+static void keep(int descriptor, struct slot_state *state, unsigned slot) {
+  struct image image;
+  char reason[IMAGE_REASON_MAX];
+  if (check_slot(slot, &image, image_manifest, reason)) fail(2, "refused: %s", reason);
+  state->active = (uint8_t)slot;
+  state->good[slot] = 1;
+  state->tries[slot] = SLOT_TRIES;
+  slot_state_raise_security(state, image.security);
+  save_state(descriptor, state);
+}
+
 static int commit(void) {
   struct slot_state state;
   unsigned slot = running_or_fail();
   int descriptor = open_state(&state, 1);
-  state.active = (uint8_t)slot;
   state.trial = slot_none;
-  state.good[slot] = 1;
-  state.tries[slot] = SLOT_TRIES;
-  save_state(descriptor, &state);
+  keep(descriptor, &state, slot);
   return 0;
 }
 
@@ -280,11 +301,7 @@ static int healthy(void) {
   struct slot_state state;
   unsigned slot = running_or_fail();
   int descriptor = open_state(&state, 1);
-  if (state.trial == slot) return 0;
-  state.active = (uint8_t)slot;
-  state.good[slot] = 1;
-  state.tries[slot] = SLOT_TRIES;
-  save_state(descriptor, &state);
+  if (state.trial != slot) keep(descriptor, &state, slot);
   return 0;
 }
 
@@ -317,7 +334,7 @@ static int start(int descriptor, struct slot_state *state, unsigned slot, const 
   state->tries[slot]--;
   // Before anything of the slot is looked at, so that whatever it does costs a try.
   save_state(descriptor, state);
-  if (check_slot(slot, &image, image_whole, reason) == 0 && image_fits(&image, reason) == 0 &&
+  if (check_slot(slot, &image, image_whole, reason) == 0 && suits(&image, state, reason) == 0 &&
       image_unpack(&image, folder, reason) == 0)
     return 0;
   fprintf(stderr, "dpu-slot: slot %c: %s\n", names[slot], reason);

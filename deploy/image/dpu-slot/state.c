@@ -40,6 +40,17 @@ static int newest(int descriptor, struct record *record) {
   return best;
 }
 
+uint32_t slot_state_security(const struct slot_state *state) {
+  uint32_t security = 0;
+  for (int i = 3; i >= 0; i--) security = security << 8 | state->security[i];
+  return security;
+}
+
+void slot_state_raise_security(struct slot_state *state, uint32_t security) {
+  if (security <= slot_state_security(state)) return;
+  for (int i = 0; i < 4; i++) state->security[i] = (uint8_t)(security >> 8 * i);
+}
+
 int slot_state_open(const char *path, int for_writing) {
   int descriptor = open(path, (for_writing ? O_RDWR : O_RDONLY) | O_CLOEXEC);
   if (descriptor < 0) return -errno;

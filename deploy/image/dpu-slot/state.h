@@ -18,8 +18,14 @@ struct slot_state {
   // Was healthy once and committed.
   uint8_t good[2];
   // Why the last start of another slot failed; text.
-  char note[200];
+  char note[196];
+  // Of the images that were good the largest security version, little endian.
+  uint8_t security[4];
 };
+
+uint32_t slot_state_security(const struct slot_state *state);
+// Never goes back.
+void slot_state_raise_security(struct slot_state *state, uint32_t security);
 
 // Opens the state at `path` and keeps others out. The descriptor, or -errno; -EBUSY when another
 // process changes it.
