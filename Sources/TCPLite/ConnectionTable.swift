@@ -102,19 +102,3 @@ struct ConnectionList: BitwiseCopyable {
     connections[index].list = .none
   }
 }
-
-/// The latest handshakes, in the order of their SYNs, complete or not.
-struct HandshakeRing: ~Copyable {
-  private var handles: FixedArray<SlabHandle>
-  private var next = 0
-
-  init(capacity: Int) { handles = FixedArray(repeating: .none, count: max(1, capacity)) }
-
-  /// Remembers a handshake; returns the one forgotten for it.
-  mutating func append(_ handle: SlabHandle) -> SlabHandle? {
-    let forgotten = handles[next]
-    handles[next] = handle
-    next = next + 1 == handles.count ? 0 : next + 1
-    return forgotten == .none ? nil : forgotten
-  }
-}

@@ -16,8 +16,8 @@ package struct TCPConfiguration: BitwiseCopyable, Sendable {
 
   /// Connections at once, half-open ones included.
   package var connectionsMax = 16_384
-  /// SYNs remembered: a handshake not complete after so many later ones is given up, so that a
-  /// flood costs memory for this many and no more.
+  /// Handshakes under way that are remembered. SYNs beyond that are answered by cookies
+  /// (RFC 4987 §3.6), so that a flood costs memory for this many and keeps nobody out.
   package var halfOpenMax = 1_024
   /// Ended connections remembered; the oldest makes room.
   package var timeWaitMax = 4_096
@@ -39,7 +39,7 @@ package struct TCPConfiguration: BitwiseCopyable, Sendable {
   /// Keys of the connection table.
   package var hashKey0: UInt64
   package var hashKey1: UInt64
-  /// The secret of RFC 6528 §3.
+  /// The secret of RFC 6528 §3, and of SYN cookies.
   package var sequenceKey0: UInt64
   package var sequenceKey1: UInt64
 

@@ -19,7 +19,8 @@ package enum TCPCounter: Int, CounterKey {
   case neighboursEvicted, echoRepliesSent
   case segmentsReceived, segmentsSent, bytesReceived, bytesSent
   case connectionsOpened, connectionsFinished, connectionsReset, connectionsAborted
-  case connectionsTimedOut, handshakesTimedOut, handshakesReset, handshakesRecycled
+  case connectionsTimedOut, handshakesTimedOut, handshakesReset
+  case cookiesSent, cookiesAccepted, cookiesRefused
   case resetsSent, challengesSent, challengesSuppressed
   case segmentsRetransmitted, fastRetransmits, retransmitTimeouts, windowProbesSent
   case keepaliveProbesSent, outOfOrderSegments, duplicateAcknowledgments
@@ -88,7 +89,9 @@ package enum TCPCounter: Int, CounterKey {
     case .connectionsTimedOut: "connectionsTimedOut"
     case .handshakesTimedOut: "handshakesTimedOut"
     case .handshakesReset: "handshakesReset"
-    case .handshakesRecycled: "handshakesRecycled"
+    case .cookiesSent: "cookiesSent"
+    case .cookiesAccepted: "cookiesAccepted"
+    case .cookiesRefused: "cookiesRefused"
     case .resetsSent: "resetsSent"
     case .challengesSent: "challengesSent"
     case .challengesSuppressed: "challengesSuppressed"

@@ -37,6 +37,10 @@ extension TCPStack {
       previous = arrivedInTimeWait(index, header, flow, payloadCount: view.payload.byteCount)
       if previous == nil { return .consumed }
     }
+    if previous == nil, let index = connection(openedBy: header, flow, now: now) {
+      arrived(header, view.payload, on: index, now: now)
+      return .consumed
+    }
     arrivedForNobody(
       header, payloadCount: view.payload.byteCount, flow, after: previous, now: now)
     return .consumed
@@ -62,6 +66,10 @@ extension TCPStack {
       let tag = listenerTag(flow.local.port)
     else { return refuse(header, payloadCount: payloadCount, flow) }
     if header.flags.contains(.fin) { return counters.increment(.droppedBadFlags) }
+    // A cookie cannot lie beyond an earlier connection.
+    if previous == nil, isFlooded, !connections.isFull {
+      return answerWithCookie(header, flow, now: now)
+    }
     var initialSend = initialSequence(flow, now: now)
     // RFC 1122 §4.2.2.13: beyond everything of the earlier connection.
     if let previous { initialSend = .later(initialSend, previous + 1) }
@@ -73,12 +81,6 @@ extension TCPStack {
       return counters.increment(.droppedConnectionsFull)
     }
     halfOpenCount += 1
-    if let forgotten = handshakes.append(handle), connections.contains(forgotten),
-      connections[forgotten].state == .synReceived
-    {
-      counters.increment(.handshakesRecycled)
-      end(forgotten.index, .timedOut)
-    }
     table.insert(handle.index, into: &connections)
     markReady(handle.index)
   }
@@ -89,11 +91,11 @@ extension TCPStack {
     return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: sequenceHash(flow)))
   }
 
-  private func timestampOffset(_ flow: Flow) -> UInt32 {
+  func timestampOffset(_ flow: Flow) -> UInt32 {
     UInt32(truncatingIfNeeded: sequenceHash(flow) >> 32)
   }
 
-  private func sequenceHash(_ flow: Flow) -> UInt64 {
+  func sequenceHash(_ flow: Flow) -> UInt64 {
     FlowHash(key0: configuration.sequenceKey0, key1: configuration.sequenceKey1)(
       flow.local, flow.remote)
   }

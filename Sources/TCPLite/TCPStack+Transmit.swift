@@ -188,7 +188,7 @@ extension TCPStack {
 
   mutating func sendBare(
     _ flags: TCPFlags, _ flow: Flow, sequence: SequenceNumber, acknowledgment: SequenceNumber,
-    options: TCPOptions = TCPOptions()
+    options: TCPOptions = TCPOptions(), window: UInt16 = 1
   ) {
     let tcpLength = TCPHeader.byteCount + options.byteCount
     let envelope = Envelope(
@@ -197,7 +197,7 @@ extension TCPStack {
     let start = envelope.byteCount
     let length = start + tcpLength
     guard let block = beginReply(length) else { return }
-    let window: UInt16 = flags.contains(.rst) ? 0 : 1
+    let window = flags.contains(.rst) ? 0 : window
     var frame = pool.mutableBytes(block, 0..<length)
     envelope.write(into: &frame, payloadLength: tcpLength)
     TCPHeader(

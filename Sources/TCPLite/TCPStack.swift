@@ -27,7 +27,8 @@ package struct TCPStack: ~Copyable {
   var listeners: FixedArray<Listener>
   var listenerCount = 0
   var halfOpenCount = 0
-  var handshakes: HandshakeRing
+  /// When the last SYN was answered by a cookie.
+  var cookiesSentAt: Instant?
   /// The time of the last call that was given one.
   var now: Instant
   /// Blocks that received data may not take, so that senders and answers keep going.
@@ -67,7 +68,6 @@ package struct TCPStack: ~Copyable {
       capacity: configuration.connectionsMax, tick: .milliseconds(1), now: now)
     replies = ReplyQueue(capacity: TCPLimits.repliesMax)
     listeners = FixedArray(repeating: Listener(port: 0, tag: 0), count: TCPLimits.listenersMax)
-    handshakes = HandshakeRing(capacity: configuration.halfOpenMax)
     reserve = configuration.blockCount / 8
     lowMark = configuration.blockCount / 4
     linkLocal = IPAddress(linkLocalOf: configuration.mac)

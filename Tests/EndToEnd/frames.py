@@ -65,16 +65,16 @@ def ipv4(own, peer, protocol, payload, *, version=4, words=5, total=None, fragme
     return peer + own + b"\x08\x00" + header + payload
 
 
-def tcp(own, peer, *, flags, source_port=40000, port=1883, words=None, options=b"", payload=b"",
-        wrong_checksum=False, **ip_options):
+def tcp(own, peer, *, flags, source_port=40000, port=1883, sequence=1000, words=None, options=b"",
+        payload=b"", wrong_checksum=False, source=CLIENT, **ip_options):
     words = 5 + len(options) // 4 if words is None else words
     segment = struct.pack(
-        ">HHIIBBHHH", source_port, port, 1000, 0, words << 4, flags, 1000, 0, 0)
+        ">HHIIBBHHH", source_port, port, sequence, 0, words << 4, flags, 1000, 0, 0)
     segment += options + payload
-    pseudo = socket.inet_aton(CLIENT) + socket.inet_aton(SERVER) + struct.pack(">HH", 6, len(segment))
+    pseudo = socket.inet_aton(source) + socket.inet_aton(SERVER) + struct.pack(">HH", 6, len(segment))
     value = checksum(pseudo + segment) ^ (0x5555 if wrong_checksum else 0)
     segment = segment[:16] + struct.pack(">H", value) + segment[18:]
-    return ipv4(own, peer, 6, segment, **ip_options)
+    return ipv4(own, peer, 6, segment, source=source, **ip_options)
 
 
 def defects(own, peer):

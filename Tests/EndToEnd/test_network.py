@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -178,3 +179,45 @@ class BadFrames(unittest.TestCase):
             frames.tcp(own, peer, flags=flags, source_port=source.randint(1024, 65535),
                        payload=source.randbytes(source.randint(0, 40)))
             for flags in range(256) for _ in range(2)])
+
+
+@needs_offload
+class Flood(unittest.TestCase):
+    """Handshakes that nobody completes, and Linux among them."""
+
+    def send(self, flags, sequence):
+        # Nobody has this address, so nobody answers for it.
+        own, peer = frames.addresses("cl0", "10.77.0.1")
+        with frames.Injector("cl0") as injector:
+            for port in range(2000, 5000):
+                injector.send(frames.tcp(
+                    own, peer, flags=flags, sequence=sequence, source="10.77.0.200",
+                    source_port=port, options=b"\x02\x04\x05\xb4" if flags == 2 else b""))
+
+    def test_keeps_nobody_out(self):
+        before = dpuctl("tcp", "stats")["counters"]
+        self.addCleanup(self.send, 0x04, 1001)
+        self.send(0x02, 1000)
+        data = random.Random(14).randbytes(1_000_000)
+        with socket.create_connection(ECHO, 20) as connection, \
+                Wire.open(TARGET, unique("flood")) as client:
+            sender = threading.Thread(target=connection.sendall, args=(data,))
+            sender.start()
+            back = b""
+            while len(back) < len(data):
+                part = connection.recv(65536)
+                self.assertTrue(part)
+                back += part
+            sender.join()
+            self.assertEqual(back, data)
+            client.send(subscribe(1, [("flood", 0)]) + publish("flood", b"alive"))
+            self.assertEqual(client.messages(), [("flood", b"alive")])
+            # What Linux and the stack have agreed on in spite of it.
+            shown = subprocess.run(
+                ["ss", "-tino", "dst", ECHO[0], "dport", "=", f":{ECHO[1]}"], check=True,
+                capture_output=True, text=True).stdout
+            self.assertRegex(shown, r"\bts sack .*wscale:")
+        after = dpuctl("tcp", "stats")["counters"]
+        self.assertGreater(after["cookiesSent"] - before["cookiesSent"], 1000)
+        self.assertGreaterEqual(after["cookiesAccepted"] - before["cookiesAccepted"], 2)
+        self.assertEqual(after["cookiesRefused"], before["cookiesRefused"])

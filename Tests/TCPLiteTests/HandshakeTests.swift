@@ -147,31 +147,6 @@ import Testing
     #expect(bench.exchange(RawSegment(flags: "S")).map(\.flags) == ["RA"])
   }
 
-  @Test func aFloodOfSYNsCostsABoundedTable() {
-    let bench = Bench()
-    for port in 0..<1_000 {
-      bench.inject(RawSegment(sequence: 1, flags: "S", sourcePort: UInt16(2_000 + port)))
-    }
-    let half = bench.stack.halfOpenConnectionCount
-    #expect(half == 16)
-    #expect(bench.counter(.handshakesRecycled) == 984)
-    // One who answers within the next sixteen still gets in.
-    _ = bench.turn()
-    let call = Call(bench)
-    #expect(bench.exchange(call.segment("PA", "x")).count == 1)
-  }
-
-  @Test func anAcceptedConnectionIsNotForgottenByLaterSYNs() {
-    let bench = Bench()
-    let call = Call(bench)
-    for port in 0..<40 {
-      bench.inject(RawSegment(sequence: 1, flags: "S", sourcePort: UInt16(2_000 + port)))
-    }
-    _ = bench.turn()
-    bench.inject(call.segment("PA", "x"))
-    #expect(bench.text(call.connection) == "x")
-  }
-
   @Test func aFullTableDropsSYNs() {
     var configuration = Bench.configuration()
     configuration.connectionsMax = 2

@@ -9,9 +9,11 @@ import Testing
   /// Echoes `count` bytes of each client; all must come back, and nothing stay behind.
   private func echo(
     seed: UInt64, count: Int, faults: Faults, link: Link = Link(), clients: Int = 1,
-    options: SimClient.Options = SimClient.Options()
+    options: SimClient.Options = SimClient.Options(), halfOpenMax: Int? = nil
   ) {
-    let net = SimNet(seed: seed, faults: faults)
+    var configuration = Bench.configuration()
+    if let halfOpenMax { configuration.halfOpenMax = halfOpenMax }
+    let net = SimNet(seed: seed, faults: faults, configuration: configuration)
     _ = net.stack.listen(7, tag: 1)
     var service = EchoService()
     for i in 0..<clients {
@@ -48,6 +50,17 @@ import Testing
 
   @Test(arguments: 1...8 as ClosedRange<UInt64>) func aBadNetworkEchoesAMegabyte(seed: UInt64) {
     echo(seed: seed, count: 1 << 20, faults: .bad)
+  }
+
+  /// Every handshake by cookie. Nothing is lost or overtaken: who loses both the end of a handshake
+  /// and the segment behind it is refused, as everywhere.
+  @Test(arguments: 1...8 as ClosedRange<UInt64>) func handshakesWithoutARecord(seed: UInt64) {
+    var options = SimClient.Options()
+    options.timestamps = seed % 2 == 0
+    options.windowScale = seed % 3 == 0 ? nil : 7
+    echo(
+      seed: seed, count: 100_000, faults: Faults(duplication: 100, delay: .milliseconds(seed)),
+      link: seed % 4 == 0 ? .v6 : Link(), clients: 3, options: options, halfOpenMax: 0)
   }
 
   @Test(arguments: 1...40 as ClosedRange<UInt64>) func manySeeds(seed: UInt64) {
