@@ -145,7 +145,10 @@ final class Broker: @unchecked Sendable {
     unsafe logPath = clinux_link_environment("DPU_SHIM_LOG")
     descriptors = DescriptorTable()
     var address = clinux_link_address()
-    let kind = if let named = unsafe named { unsafe clinux_link_parse_place(named, &address) } else { Int32(0) }
+    let kind =
+      if let named = unsafe named { unsafe clinux_link_parse_place(named, &address) } else {
+        Int32(0)
+      }
     remote = kind > 0 ? address : nil
     unsafe socket = kind < 0 ? nil : named
     if kind < 0 { log("DPU_SHIM_SOCKET is neither a path nor tcp:ADDRESS:PORT") }

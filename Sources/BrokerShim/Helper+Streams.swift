@@ -152,6 +152,8 @@ extension Helper {
   mutating func sendStreams() {
     for worker in 0..<attachment.count where attachment.rings[worker].stream != nil {
       guard move(worker, { stream throws(LinkFailure) in try stream.send() }) else { return }
+      // There may be room for those who wait for it.
+      if firstWaiting != .none, attachment.rings[worker].stream!.isWritable { hasMore = true }
     }
   }
 

@@ -234,14 +234,17 @@ extension HostLinkListener {
   private func receive(_ worker: Int) throws(LinkFailure) {
     let socket = shares[worker].stream.socket
     let untilEnd = shares[worker].stream.isPeerShut
-    let result = try shares[worker].stream.pump!.receive(untilEnd: untilEnd) { HostLinkSocket.receive(socket, $0) }
+    let result = try shares[worker].stream.pump!.receive(untilEnd: untilEnd) {
+      HostLinkSocket.receive(socket, $0)
+    }
     if shares[worker].stream.pump!.takeBell() {
       clinux_link_eventfd_ring(mailboxes[worker].workerBell)
     }
+    let wasFull = shares[worker].stream.isFull
     shares[worker].stream.isFull = result == .full
     switch result {
     case .drained: shares[worker].stream.isReadable = false
-    case .full: counters.increment(.blockedRingFull)
+    case .full: if !wasFull { counters.increment(.blockedRingFull) }
     case .more: shares[worker].stream.hasMore = true
     case .ended:
       closeStream(worker)

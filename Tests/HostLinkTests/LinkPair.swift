@@ -29,7 +29,8 @@ struct LinkPair: ~Copyable {
   var shim: LinkEndpoint
   var now = Instant(nanoseconds: 1_000_000_000)
 
-  init(ringBytes: Int = 1 << 17, channels: Int = 64, greet: Bool = true, streamSeed: UInt64? = nil) {
+  init(ringBytes: Int = 1 << 17, channels: Int = 64, greet: Bool = true, streamSeed: UInt64? = nil)
+  {
     memory = SharedMemory(ringBytes: ringBytes)
     carrier = streamSeed.map { [memory] in StreamCarrier(memory, seed: $0) }
     firmware = DPULink(channelsMax: channels)

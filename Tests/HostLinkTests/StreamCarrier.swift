@@ -18,7 +18,8 @@ struct BytePipe {
     let count = min(parts.count, capacity - bytes.count, pieceMax)
     guard count > 0 else { return -11 }
     let first = min(count, parts.firstCount)
-    bytes += Self.memory(parts.first, first) + Self.memory(parts.second, count - first)
+    bytes += Self.memory(parts.first, first)
+    bytes += Self.memory(parts.second, count - first)
     return count
   }
 

@@ -27,7 +27,8 @@ guard linkSocket >= 0 else { fatalError("cannot listen at \(arguments[1]): \(lin
 _ = clinux_link_raise_descriptor_limit(1 << 16)
 let options = arguments.dropFirst(6)
 var relay = Relay(
-  linkSocket: linkSocket, streamListener: streamListener(options), tcpListener: listenOnLoopback(tcpPort), brokerPort: port,
+  linkSocket: linkSocket, streamListener: streamListener(options),
+  tcpListener: listenOnLoopback(tcpPort), brokerPort: port,
   workers: arguments.count > 4 ? Int(arguments[4])! : 1,
   ringBytes: arguments.count > 5 ? Int(arguments[5])! : HostLinkLimits.ringBytes,
   usesIPv6: options.contains("ipv6"))
