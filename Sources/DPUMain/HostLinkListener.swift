@@ -27,6 +27,7 @@ struct WorkerLink: ~Copyable {
   /// At the start of a turn, before the link's events are taken.
   @inline(__always)
   mutating func beginTurn(now: Instant) {
+    link.beginTurn(now: now)
     while let command = mailbox.commands.pop() { link.apply(command, now: now) }
   }
 
