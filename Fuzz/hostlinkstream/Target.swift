@@ -52,14 +52,18 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
 
 private func read(_ end: inout LinkEndpoint) {
   while let event = end.nextEvent() {
-    let bytes = end.eventBytes
-    if case .link(.data(let channel, let count)) = event {
-      precondition(bytes.byteCount == count && count > 0 && count <= HostLinkLimits.payloadMax)
-      precondition(bytes.byte(at: 0) >= 0 && bytes.byte(at: count - 1) >= 0)
-      end.grant(channel, count)
-    } else {
-      precondition(bytes.byteCount == 0)
-    }
+    look(event, end)
+    if case .link(.data(let channel, let count)) = event { end.grant(channel, count) }
+  }
+}
+
+private func look(_ event: LinkEndpoint.Event, _ end: borrowing LinkEndpoint) {
+  let bytes = end.eventBytes
+  if case .link(.data(_, let count)) = event {
+    precondition(bytes.byteCount == count && count > 0 && count <= HostLinkLimits.payloadMax)
+    precondition(bytes.byte(at: 0) >= 0 && bytes.byte(at: count - 1) >= 0)
+  } else {
+    precondition(bytes.byteCount == 0)
   }
 }
 
