@@ -194,6 +194,7 @@ if Context.environment["DPU_FUZZ"] == "1" {
     fuzzer("configuration", ["ControlPlane", "JSONText"]),
     fuzzer("ebpf", ["HBPFBridge"]),
     fuzzer("hostlink", ["HostLink"]),
+    fuzzer("hostlinkstream", ["HostLink"]),
     fuzzer("mqtt", ["MQTTWire"]),
     fuzzer("offload", ["MQTTOffload", "HostLink", "MQTTWire", "TCPLite", "PacketWire"]),
     fuzzer("requests", ["ControlPlane", "JSONText"]),

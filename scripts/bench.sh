@@ -4,7 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/common.sh"
 cd "$repository"
 
-benches=(mqtt p4 ebpf)
+benches=(mqtt link p4 ebpf)
 
 name=${1:-}
 case $name in
@@ -20,6 +20,12 @@ bench_mqtt() {
   trap 'exit 130' INT TERM HUP
   scripts/lab.sh up
   /usr/bin/python3 scripts/mqtt_compare.py "$@"
+}
+
+bench_link() {
+  require_root
+  prepare
+  /usr/bin/python3 scripts/link_bench.py "$@"
 }
 
 bench_p4() {

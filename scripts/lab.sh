@@ -4,9 +4,12 @@
 #   lab-clients                lab-dpu                          lab-host
 #   cl0 10.77.0.2, fd77::2 --- uplink0 [dpu 10.77.0.1] host1 -- host0 10.77.0.10
 #   cl1 10.77.1.2 --------------------------------------------- br1 10.77.1.1
+#                              link0 192.168.100.2 ------------ link1 192.168.100.1
 #
 # In lab-host run two unmodified mosquittos: one under the shim (offloaded at 10.77.0.1:1883 and
 # fd77::1, its kernel listener at 10.77.1.1:1883), and a stock one at 10.77.1.1:1884 to compare with.
+# The link stands for the one between the system of a DPU and that of its host: with
+# DPU_LAB_CARRIER=tcp the shim reaches the firmware over it, else through a socket and shared memory.
 # All state lies in /run/dpu-lab. DPU_LAB=NAME makes a second lab beside the first.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -20,6 +23,7 @@ lossy=$name-lossy
 # The core of the poll loop, and the one of the broker behind it. Clients may use any.
 firmware_core=${DPU_LAB_FIRMWARE_CORE:-1}
 broker_core=${DPU_LAB_BROKER_CORE:-0}
+carrier=${DPU_LAB_CARRIER:-memory}
 all_cores=0-$(($(nproc) - 1))
 processes=(firmware broker stock)
 
@@ -77,8 +81,10 @@ start_firmware() {
 }
 
 start_broker() {
+  local place=$state/link.sock
+  [ "$carrier" = memory ] || place=tcp:$(jq -r '.hostLink.listen' "$state/dpu.json")
   start broker "$host" "$broker_core" env LD_PRELOAD="$host_build/libdpushim.so" \
-    DPU_SHIM_SOCKET="$state/link.sock" mosquitto -c "$state/broker.conf"
+    DPU_SHIM_SOCKET="$place" mosquitto -c "$state/broker.conf"
 }
 
 start_stock() {
@@ -99,6 +105,7 @@ make_network() {
   ip link add cl0 netns "$clients" type veth peer name uplink0 netns "$middle"
   ip link add host0 netns "$host" type veth peer name host1 netns "$middle"
   ip link add cl1 netns "$clients" type veth peer name br1 netns "$host"
+  ip link add link0 netns "$middle" type veth peer name link1 netns "$host"
   # A veth peer gets frames with unfinished checksums and 64 KB segments; the firmware wants
   # frames as on a wire. The pair that only Linux uses stays as Linux makes it.
   ip netns exec "$clients" ethtool -K cl0 tx off >/dev/null
@@ -108,12 +115,16 @@ make_network() {
   ip -n "$clients" addr add 10.77.1.2/24 dev cl1
   ip -n "$host" addr add 10.77.0.10/24 dev host0
   ip -n "$host" addr add 10.77.1.1/24 dev br1
+  ip -n "$middle" addr add 192.168.100.2/30 dev link0
+  ip -n "$host" addr add 192.168.100.1/30 dev link1
   ip -n "$clients" link set cl0 up
   ip -n "$clients" link set cl1 up
   ip -n "$middle" link set uplink0 up
   ip -n "$middle" link set host1 up
   ip -n "$host" link set host0 up
   ip -n "$host" link set br1 up
+  ip -n "$middle" link set link0 up
+  ip -n "$host" link set link1 up
 }
 
 broker_configuration() {
@@ -242,7 +253,9 @@ status() {
         {name: "cl1", namespace: $clients, addresses: ["10.77.1.2/24"], peer: "br1"},
         {name: "host1", namespace: $middle, addresses: [], peer: "host0"},
         {name: "host0", namespace: $host, addresses: ["10.77.0.10/24"], peer: "host1"},
-        {name: "br1", namespace: $host, addresses: ["10.77.1.1/24"], peer: "cl1"}],
+        {name: "br1", namespace: $host, addresses: ["10.77.1.1/24"], peer: "cl1"},
+        {name: "link0", namespace: $middle, addresses: ["192.168.100.2/30"], peer: "link1"},
+        {name: "link1", namespace: $host, addresses: ["192.168.100.1/30"], peer: "link0"}],
       addresses: {
         offload: ["10.77.0.1:1883", "[fd77::1]:1883"], echo: ["10.77.0.1:7", "[fd77::1]:7"],
         kernel: "10.77.1.1:1883", stock: "10.77.1.1:1884"}}'

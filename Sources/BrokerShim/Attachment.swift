@@ -3,18 +3,21 @@ import DPUCore
 import HostLink
 
 /// Our connection to one firmware process: its socket, and one ring pair for each of its workers.
+/// To one on another machine the rings are ours alone, and a stream carries what is in them.
 @safe
 struct Attachment: ~Copyable {
-  /// -1: not connected.
+  /// Where the greeting came from; -1: not connected.
   var socket: Int32 = -1
   /// Workers with rings, 0 until the greeting came.
   private(set) var count = 0
   private var endpoints: UnsafeMutablePointer<LinkEndpoint>?
   private var made = 0
-  private var rings = FixedArray(repeating: Ring(), count: HostLinkLimits.workersMax)
+  var rings = FixedArray(repeating: Ring(), count: HostLinkLimits.workersMax)
 
   struct Ring: BitwiseCopyable {
     var memory = LinkMemory.none
+    /// The connection that carries the frames; nil: the firmware reads the memory itself.
+    var stream: Stream?
     /// Rung by the firmware.
     var ours: Int32 = -1
     /// Wakes a worker that sleeps.

@@ -21,6 +21,7 @@ extension Broker {
       $0.publishCertificate()
     }
     startHelper()
+    awaitDisbelief()
   }
 
   private func double(_ descriptor: Int32) -> Bool {
@@ -139,6 +140,7 @@ extension Broker {
       if use == .outgoing { $0.outgoingConnections += 1 } else { $0.kernelConnections += 1 }
       $0.publishCertificate()
     }
+    awaitDisbelief()
   }
 
   func willConnect(_ descriptor: Int32, _ name: UnsafeRawPointer, _ length: UInt32) {
@@ -193,6 +195,7 @@ extension Broker {
     let use = descriptors.use(descriptor)
     let entry = descriptors.entry(descriptor)
     guard use != .none, use != .hidden else { return }
+    // There is one of its kind already, so this takes back nothing.
     locked {
       switch use {
       case .kernelConnection: $0.kernelConnections += 1

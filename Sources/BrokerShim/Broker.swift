@@ -42,8 +42,12 @@ struct BrokerState: ~Copyable {
   var kernelConnections = 0
   var outgoingConnections = 0
   var otherListeners = 0
-  /// The rings that are mapped now, for the certificate.
+  /// The rings that are shared with the firmware now, for the certificate.
   var memories = FixedArray(repeating: LinkMemory.none, count: HostLinkLimits.workersMax)
+  /// What a firmware on another machine was told of it.
+  var claim = CertificateClaim()
+  /// That firmware did not acknowledge in time: the helper is to drop the link.
+  var mustDrop = false
   var helperRuns = false
   var isExiting = false
   /// This process came of a fork after the helper had been started.
@@ -52,21 +56,6 @@ struct BrokerState: ~Copyable {
   var control: Int32 = -1
   /// Rung by the helper when all is forwarded, before the process ends.
   var drained: Int32 = -1
-
-  var certificate: CertificateFlags {
-    var flags: CertificateFlags = []
-    if kernelConnections > 0 { flags.insert(.kernelConnection) }
-    if outgoingConnections > 0 { flags.insert(.outgoingConnection) }
-    if otherListeners > 0 { flags.insert(.otherListener) }
-    return flags.isEmpty ? .certified : flags
-  }
-
-  /// Puts the certificate where the firmware reads it. Done when this returns.
-  func publishCertificate() {
-    let flags = certificate
-    for i in 0..<memories.count { memories[i].certificate = flags }
-    wakeHelper()
-  }
 
   func wakeHelper() {
     if helperRuns { clinux_link_eventfd_ring(control) }
@@ -143,19 +132,32 @@ struct BrokerState: ~Copyable {
 final class Broker: @unchecked Sendable {
   static let shared = Broker()
 
-  /// Where the firmware listens; nil: the shim does nothing.
-  let socketPath: UnsafePointer<CChar>?
+  /// `DPU_SHIM_SOCKET`; nil: the shim does nothing.
+  private let socket: UnsafePointer<CChar>?
+  /// Where it says that the firmware of another machine listens; nil: it is a path of this one.
+  let remote: clinux_link_address?
   private let logPath: UnsafePointer<CChar>?
   let descriptors: DescriptorTable
   private var state = BrokerState()
 
   private init() {
-    unsafe socketPath = clinux_link_environment("DPU_SHIM_SOCKET")
+    let named = unsafe clinux_link_environment("DPU_SHIM_SOCKET")
     unsafe logPath = clinux_link_environment("DPU_SHIM_LOG")
     descriptors = DescriptorTable()
+    var address = clinux_link_address()
+    let kind =
+      if let named = unsafe named { unsafe clinux_link_parse_place(named, &address) } else {
+        Int32(0)
+      }
+    remote = kind > 0 ? address : nil
+    unsafe socket = kind < 0 ? nil : named
+    if kind < 0 { log("DPU_SHIM_SOCKET is neither a path nor tcp:ADDRESS:PORT") }
   }
 
-  var isEnabled: Bool { unsafe socketPath != nil && descriptors.isUsable }
+  var isEnabled: Bool { unsafe socket != nil && descriptors.isUsable }
+
+  /// Connects to a firmware of this machine; a descriptor or a negative errno.
+  func connectLocally() -> Int32 { unsafe clinux_link_unix_connect(socket!) }
 
   /// The only way to the shared state. Must not be nested, and nothing in it may call an
   /// interposed function.

@@ -103,4 +103,11 @@ struct DescriptorTable: BitwiseCopyable, @unchecked Sendable {
     set(descriptor, .none)
     clinux_link_close(descriptor)
   }
+
+  /// Closes a TCP connection of ours; nothing is sent on it any more.
+  func resetHidden(_ descriptor: Int32) {
+    guard descriptor >= 0 else { return }
+    set(descriptor, .none)
+    clinux_link_reset(descriptor)
+  }
 }

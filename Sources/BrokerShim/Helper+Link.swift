@@ -12,12 +12,17 @@ extension Helper {
       broker.log("the firmware did not greet")
       return drop()
     }
-    let socket = unsafe clinux_link_unix_connect(broker.socketPath!)
-    guard socket >= 0 else { return retryLater(now) }
+    let began = if let address = broker.remote { connect(to: address) } else { connectLocally() }
+    guard began else { return retryLater(now) }
+    retryAt = now + .milliseconds(ShimLimits.greetingMilliseconds)
+  }
+
+  private mutating func connectLocally() -> Bool {
+    let socket = broker.connectLocally()
+    guard socket >= 0 else { return false }
     broker.descriptors.set(socket, .hidden)
     attachment.socket = socket
-    retryAt = now + .milliseconds(ShimLimits.greetingMilliseconds)
-    _ = watch(socket, Readiness.readable, Tag.socket)
+    return watch(socket, Readiness.readable, Tag.socket)
   }
 
   private mutating func retryLater(_ now: Instant) {
@@ -91,12 +96,17 @@ extension Helper {
       }
       state.publishCertificate()
     }
+    didAttach(hello)
+  }
+
+  /// Every worker will be told what there is.
+  mutating func didAttach(_ hello: Hello) {
     retryMilliseconds = ShimLimits.retryFirstMilliseconds
     isNotified = true
     broker.log("attached, generation", Int64(hello.generation))
   }
 
-  private func unmap(_ memory: LinkMemory) {
+  func unmap(_ memory: LinkMemory) {
     let size = LinkMemory.byteCount(ringBytes: memory.ringBytes)
     clinux_link_memory_unmap(memory.address, UInt64(size))
   }
@@ -107,7 +117,10 @@ extension Helper {
     broker.locked { state in
       for worker in 0..<state.memories.count { state.memories[worker] = .none }
       for index in 0..<state.listeners.count { state.listeners[index].announcedTo = 0 }
+      state.claim.detach(farewell: streamControl.saidFarewell, now: Self.now)
+      state.mustDrop = false
     }
+    if broker.remote != nil { closeStreams() }
     for index in 0..<UInt32(connections.capacity) {
       if let handle = connections.handle(at: index), connections[handle].worker != nil {
         endChannel(of: handle)

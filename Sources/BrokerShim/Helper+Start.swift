@@ -66,6 +66,7 @@ extension Broker {
       state.control = -1
       state.drained = -1
       for index in 0..<state.memories.count { state.memories[index] = .none }
+      state.claim = CertificateClaim()
       for index in 0..<state.listeners.count {
         state.listeners[index].announcedTo = 0
         if state.listeners[index].state == .closing { state.listeners[index].state = .free }

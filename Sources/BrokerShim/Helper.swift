@@ -12,7 +12,9 @@ struct Helper: ~Copyable {
   enum Tag {
     static let control: UInt64 = 1
     static let socket: UInt64 = 2
-    static let doorbell: UInt64 = 16
+    static let doorbell: UInt64 = 1 << 8
+    static let stream: UInt64 = 1 << 9
+    static let end: UInt64 = 1 << 10
   }
 
   let broker: Broker
@@ -21,6 +23,8 @@ struct Helper: ~Copyable {
   var connections = Slab(repeating: Connection(), capacity: ShimLimits.connectionsMax)
   var firstWaiting = SlabHandle.none
   var attachment = Attachment()
+  /// With a firmware on another machine.
+  var streamControl = StreamControl()
   /// Connections that stopped for want of credit.
   var starvedCount = 0
   /// FLUSH that waits for its answer, by worker.
@@ -54,6 +58,7 @@ struct Helper: ~Copyable {
     while !isFinished {
       takeKernelEvents(timeout: sleep())
       let now = Self.now
+      receiveStreams()
       takeFrames()
       serveWaiting()
       if isNotified { tellNews() }
@@ -72,6 +77,7 @@ struct Helper: ~Copyable {
     if firstWaiting != .none || flushesPending > 0 || isNotified {
       return ShimLimits.fullRingMilliseconds
     }
+    if streamsHaveMore { return 0 }
     guard attachment.prepareToSleep() else { return 0 }
     let deadline = attachment.isOpen ? attachment.nextDeadline : retryAt
     guard deadline != .distantFuture else { return -1 }
@@ -95,8 +101,9 @@ struct Helper: ~Copyable {
       case Tag.control:
         clinux_link_eventfd_take(control)
         isNotified = true
-      case Tag.socket: readSocket()
-      case Tag.doorbell..<1 << 32: break  // it only had to wake us
+      case Tag.socket: if broker.remote != nil { controlEvent() } else { readSocket() }
+      case Tag.doorbell..<Tag.stream: break  // it only had to wake us
+      case Tag.stream..<Tag.end: noteStream(Int(event.tag - Tag.stream), event.events)
       default: connectionEvent(SlabHandle(rawValue: event.tag), event.events)
       }
     }
@@ -144,7 +151,7 @@ struct Helper: ~Copyable {
   /// Tells every worker of listeners that came and went, and of the certificate. What finds no
   /// room is told in the next turn.
   private mutating func tellNews() {
-    let isExiting = broker.locked { state in
+    let (isExiting, mustDrop) = broker.locked { state in
       isNotified = false
       for worker in 0..<attachment.count {
         if !attachment.report(state.certificate, to: worker) { isNotified = true }
@@ -152,9 +159,15 @@ struct Helper: ~Copyable {
       for index in 0..<state.listeners.count {
         tell(&state.listeners[index])
       }
-      return state.isExiting
+      defer { state.mustDrop = false }
+      return (state.isExiting, state.mustDrop)
     }
-    if isExiting { finishProcess() }
+    if isExiting { return finishProcess() }
+    if mustDrop {
+      broker.log("the certificate was taken back, and the firmware did not acknowledge")
+      return drop()
+    }
+    if broker.remote != nil { sendControl() }
   }
 
   private mutating func tell(_ listener: inout Listener) {
@@ -200,6 +213,7 @@ struct Helper: ~Copyable {
         return drop()
       }
     }
+    sendStreams()
   }
 
   /// The broker ends: forward what it still wrote, then let it go on.
@@ -208,12 +222,15 @@ struct Helper: ~Copyable {
     var timeout: Int32 = 0
     repeat {
       while takeKernelEvents(timeout: timeout) {}
+      receiveStreams()
       takeFrames()
       serveWaiting()
       finishTurns(now: Self.now)
       timeout = ShimLimits.fullRingMilliseconds
       // A full ring or a client that reads slowly.
-    } while (firstWaiting != .none || starvedCount > 0) && Self.now < deadline
+    } while (firstWaiting != .none || starvedCount > 0 || streamsHaveUnsent)
+      && Self.now < deadline
+    if broker.remote != nil { lingerStreams(until: deadline) }
     clinux_link_eventfd_ring(broker.locked { $0.drained })
     isFinished = true
   }

@@ -52,6 +52,7 @@ extension Configuration {
     var sawSchema = false
     var gateway: Field?
     var gateway6: Field?
+    var link: Field?
     var mtu: Field?
     var pipelines: Field?
     var filters: Field?
@@ -81,7 +82,7 @@ extension Configuration {
       case "pipelines": pipelines = field
       case "filters": filters = field
       case "fpga": result.fpga = try fpga(field)
-      case "hostLink": result.hostLink = try hostLink(field)
+      case "hostLink": link = field
       case "control": result.control = try control(field)
       case "security": result.security = try security(field)
       case "log": result.logLevel = try field.word(LogLevel.self)
@@ -108,6 +109,9 @@ extension Configuration {
     }
     if let pipelines {
       result.pipelines = try self.pipelines(pipelines, hasHost: hasHost)
+    }
+    if let link {
+      result.hostLink = try self.hostLink(link, stackAddresses: result.addresses)
     }
     if result.control.socket == result.hostLink.socket {
       throw root.problem("hostLink and control must not share the socket \(result.control.socket)")
@@ -311,18 +315,6 @@ extension Configuration {
 
   // MARK: Sockets
 
-  private static func hostLink(_ field: Field) throws(Field.Problem) -> HostLink {
-    var hostLink = HostLink()
-    for member in try field.members() {
-      switch member.key {
-      case "socket": hostLink.socket = try socketPath(member.field)
-      case "group": hostLink.group = try member.field.text(maximumBytes: 32)
-      default: throw member.unknown("socket, group")
-      }
-    }
-    return hostLink
-  }
-
   private static func control(_ field: Field) throws(Field.Problem) -> Control {
     var control = Control()
     for member in try field.members() {
@@ -349,7 +341,7 @@ extension Configuration {
     return security
   }
 
-  private static func socketPath(_ field: Field) throws(Field.Problem) -> Text {
+  static func socketPath(_ field: JSONField) throws(JSONField.Problem) -> Text {
     let path = try field.text(maximumBytes: Limits.socketPathBytes)
     guard path.bytes.first == UInt8(ascii: "/") else {
       throw field.problem("must be an absolute path")

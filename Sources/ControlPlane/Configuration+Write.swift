@@ -65,6 +65,8 @@ extension Configuration {
     json.beginObject()
     json.member("socket", text: hostLink.socket)
     if let group = hostLink.group { json.member("group", text: group) }
+    if let listen = hostLink.listen { json.member("listen", text: listen.text) }
+    if let peer = hostLink.peer { json.member("peer", text: peer.text) }
     json.endObject()
     json.key("control")
     json.beginObject()

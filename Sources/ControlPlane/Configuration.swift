@@ -104,12 +104,6 @@ package struct Configuration: Equatable, Sendable {
   /// Where the list of receivers comes from: the broker's own behaviour, or the subscriptions seen.
   package enum Verify: CaseIterable, Sendable { case learned, trust }
 
-  package struct HostLink: Equatable, Sendable {
-    package var socket: Text = "/run/dpu/link.sock"
-    /// Group that may connect, a name or a number; nil: that of the process.
-    package var group: Text?
-  }
-
   /// What the firmware gives up when it has started.
   package struct Security: Equatable, Sendable {
     package var capabilities = Capabilities.drop

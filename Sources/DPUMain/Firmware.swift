@@ -17,6 +17,7 @@ extension Firmware {
     let control = try ControlListener(configuration.control)
     let linkSocket = try ControlListener(
       path: configuration.hostLink.socket, mode: 0o660, group: configuration.hostLink.group)
+    let remoteBrokers = try HostLinkStreamListener(configuration.hostLink)
     let plan = try StartPlan(configuration)
     // Before anything counts.
     let statistics = StatisticsSegment(cores: configuration.cores.count)
@@ -32,8 +33,8 @@ extension Firmware {
     let mac = try plan.hardwareAddress(of: ports.ports[0])
     guard
       let links = HostLinkListener(
-        listener: linkSocket.descriptor, workers: configuration.cores.count,
-        channelsPerWorker: configuration.tcp.connections)
+        listener: linkSocket.descriptor, streamListener: remoteBrokers,
+        workers: configuration.cores.count, channelsPerWorker: configuration.tcp.connections)
     else { throw StartFailure("the host link cannot wait: out of descriptors") }
 
     var workers: [WorkerThread] = []
@@ -51,11 +52,12 @@ extension Firmware {
       throw StartFailure("starting the thread of the host link failed with error \(Int(-error))")
     }
     let journal = EventJournal(level: configuration.logLevel, now: { DPDK.now })
-    statistics?.publish(handles, ports: plan.ports)
+    statistics?.publish(handles, ports: plan.ports, links: links.counters.reader)
     let source = FirmwareSource(
       configuration, plan: plan.ports, ports: ports.ports, pools: ports.pools, cores: handles,
       pipelines: PipelineService(board, workers: PipelineCores(handles)),
-      filters: FilterService(filters, workers: FilterCores(handles)), journal: journal,
+      filters: FilterService(filters, workers: FilterCores(handles)),
+      links: links.counters.reader, journal: journal,
       statistics: statistics?.memory)
     let keeper = ConfigurationKeeper(configuration, file: file, source: source)
     let server = try ControlServer(control, source: source, keeper: keeper)

@@ -19,6 +19,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   private let handles: [CoreHandle]
   private let pipelineService: PipelineService<PipelineCores>
   private let filterService: FilterService<FilterCores>
+  private let linkCounters: CounterReader
   private let started: Instant
   private(set) var isCapturing = false
   let journal: EventJournal
@@ -27,8 +28,10 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   init(
     _ configuration: Configuration, plan: [Configuration.Port], ports: [DPDKPort],
     pools: [DPDKPool], cores: [CoreHandle], pipelines: PipelineService<PipelineCores>,
-    filters: FilterService<FilterCores>, journal: EventJournal, statistics: StatisticsMemory?
+    filters: FilterService<FilterCores>, links: CounterReader, journal: EventJournal,
+    statistics: StatisticsMemory?
   ) {
+    linkCounters = links
     self.journal = journal
     self.statistics = statistics
     self.configuration = configuration
@@ -257,18 +260,23 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
   }
 
   func counters(_ group: CounterGroup) -> [CoreCounters] {
-    handles.flatMap { core -> [CoreCounters] in
-      switch group {
-      case .core:
-        [
-          CoreCounters(core: core.core, LoopCounter.self, core.loop),
-          CoreCounters(core: core.core, StageCounter.self, core.stage),
-        ]
-      case .tcp: [CoreCounters(core: core.core, TCPCounter.self, core.tcp)]
-      case .mqtt: [CoreCounters(core: core.core, MQTTCounter.self, core.mqtt)]
-      case .link: [CoreCounters(core: core.core, LinkCounter.self, core.link)]
+    // Of one thread, on no poll loop's core: they stand with those of the first worker.
+    let ofThread =
+      group == .link
+      ? [CoreCounters(core: handles[0].core, HostLinkCounter.self, linkCounters)] : []
+    return ofThread
+      + handles.flatMap { core -> [CoreCounters] in
+        switch group {
+        case .core:
+          [
+            CoreCounters(core: core.core, LoopCounter.self, core.loop),
+            CoreCounters(core: core.core, StageCounter.self, core.stage),
+          ]
+        case .tcp: [CoreCounters(core: core.core, TCPCounter.self, core.tcp)]
+        case .mqtt: [CoreCounters(core: core.core, MQTTCounter.self, core.mqtt)]
+        case .link: [CoreCounters(core: core.core, LinkCounter.self, core.link)]
+        }
       }
-    }
   }
 
   // MARK: Listings

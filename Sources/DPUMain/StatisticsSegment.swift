@@ -43,7 +43,7 @@ struct StatisticsSegment {
   // MARK: The directory
 
   /// Writes what stands where. Once, with all workers made.
-  func publish(_ cores: [CoreHandle], ports: [Configuration.Port]) {
+  func publish(_ cores: [CoreHandle], ports: [Configuration.Port], links: CounterReader) {
     // Odd: being written (a reader waits). There is one directory for the life of the process.
     store(UInt64(1), at: 24)
     store(UInt64(UInt32(Self.layout)), at: 8)
@@ -66,6 +66,7 @@ struct StatisticsSegment {
         add("pipeline.\(slot)", PipelineCounter.self, reader, core.core, &count)
       }
     }
+    add("linkThread", HostLinkCounter.self, links, cores[0].core, &count)
     store(UInt64(count), at: 40)
     // "DPUSTATS", and then even: whole.
     store(0x5354_4154_5355_5044, at: 0)

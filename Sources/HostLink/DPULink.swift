@@ -18,18 +18,27 @@ package enum LinkNotice: BitwiseCopyable, Sendable, Equatable {
 
 /// The firmware's end of the link, one per worker.
 ///
-/// In each turn of the worker: `apply` the commands there are, take the events, `advance` the
-/// time, `finishTurn`, and hand `takeNotice` to the thread that holds the sockets.
+/// In each turn of the worker: `beginTurn`, `apply` the commands there are, take the events,
+/// `advance` the time, `finishTurn`, and hand `takeNotice` to the thread that holds the sockets.
 package struct DPULink: BrokerLink, ~Copyable {
   private var endpoint: LinkEndpoint
   private var reportedFailure = false
   private var isAttached = false
+  private var lastTurn: Instant?
   /// The descriptor to write when `finishTurn` says so; -1 before the first attachment.
   package private(set) var doorbell: Int32 = -1
 
   /// `channelsMax`: connections of this worker, the capacity of their slab.
   package init(channelsMax: Int) {
     endpoint = LinkEndpoint(role: .firmware, channelsMax: channelsMax)
+  }
+
+  /// A worker that did not run for a second, for whatever reason, may believe nothing that it knew
+  /// before: the other side may have given it up meanwhile. `.stalled` until a frame comes.
+  @inline(__always)
+  package mutating func beginTurn(now: Instant) {
+    if let lastTurn, now - lastTurn >= LinkLiveness.stalledAfter { endpoint.wasSuspended(now: now) }
+    lastTurn = now
   }
 
   package mutating func apply(_ command: LinkCommand, now: Instant) {

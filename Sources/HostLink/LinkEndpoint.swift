@@ -121,6 +121,14 @@ package struct LinkEndpoint: ~Copyable {
     }
   }
 
+  /// The owner did not run for a while: what came before says nothing about now.
+  mutating func wasSuspended(now: Instant) {
+    guard state == .up, !isDraining, liveness.suspend(now: now) else { return }
+    counters.increment(.stalls)
+    _ = append(FrameHeader(.ping))
+    announced = .stalled
+  }
+
   /// Not later than when `advance` has something to do.
   package var nextDeadline: Instant? {
     state == .greeting || state == .up ? liveness.nextDeadline : nil
@@ -187,6 +195,15 @@ struct LinkLiveness: BitwiseCopyable {
       return .stalled
     }
     return .nothing
+  }
+
+  /// As a stall that begins now. False when there is one already.
+  mutating func suspend(now: Instant) -> Bool {
+    guard !isStalled else { return false }
+    heard = false
+    isStalled = true
+    pingSentAt = now
+    return true
   }
 
   var nextDeadline: Instant {

@@ -68,7 +68,7 @@ private final class Keeping {
        "filters": [{"port": "host", "program": "/g", "name": "xdp", "engine": "fpga",
                     "aborted": "pass", "deadDevice": "drop"}],
        "fpga": {"kind": "simulated", "path": "/tmp/f", "timeoutMilliseconds": 7},
-       "hostLink": {"socket": "/l", "group": "g"},
+       "hostLink": {"socket": "/l", "group": "g", "listen": "[::]:1", "peer": "10.0.0.1"},
        "control": {"socket": "/c", "mode": "0600", "group": "7", "operators": "o"},
        "security": {"capabilities": "keep", "calls": "any"}, "log": "debug"}
       """,

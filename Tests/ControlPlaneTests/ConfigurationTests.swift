@@ -46,7 +46,8 @@ import Testing
          "aborted": "pass", "deadDevice": "drop"}
       ],
       "fpga": {"path": "/run/fpga", "kind": "simulated", "timeoutMilliseconds": 7},
-      "hostLink": {"socket": "/run/a.sock", "group": "mosquitto"},
+      "hostLink": {"socket": "/run/a.sock", "group": "mosquitto",
+                   "listen": "192.168.100.2:4841", "peer": "192.168.100.1"},
       "control": {"socket": "/run/b.sock", "mode": "0600", "group": "dpu",
                   "operators": "netops"},
       "security": {"capabilities": "keep", "calls": "any"},
@@ -96,7 +97,10 @@ import Testing
       .init(
         name: "local", ports: [.init(number: 510, end: .stack), .init(number: 255, end: .cpu)]),
     ]
-    expected.hostLink = .init(socket: "/run/a.sock", group: "mosquitto")
+    expected.hostLink = .init(
+      socket: "/run/a.sock", group: "mosquitto",
+      listen: .init(address: Address(ipv4: 0xc0a8_6402), port: 4841),
+      peer: Address(ipv4: 0xc0a8_6401))
     expected.control = .init(socket: "/run/b.sock", mode: 0o600, group: "dpu")
     expected.security.capabilities = .keep
     expected.security.calls = .any
@@ -249,7 +253,70 @@ import Testing
       "21: $.control.mode: must be three or four octal digits, for instance \"0660\""
     ),
     (#""control": {"mode": "0066"}"#, "21: $.control.mode: must let the owner read and write"),
-    (#""hostLink": {"mode": "0600"}"#, "14: $.hostLink.mode: unknown key; known are socket, group"),
+    (
+      #""hostLink": {"mode": "0600"}"#,
+      "14: $.hostLink.mode: unknown key; known are socket, group, listen, peer"
+    ),
+    (
+      #""hostLink": {"listen": "192.168.100.2"}"#,
+      "24: $.hostLink.listen: must be ADDRESS:PORT, for instance 192.168.100.2:4841"
+    ),
+    (
+      #""hostLink": {"listen": "fd78::2:4841"}"#,
+      "24: $.hostLink.listen: an IPv6 address stands in brackets, for instance [fd78::2]:4841"
+    ),
+    (
+      #""hostLink": {"listen": "[10.0.0.1]:4841"}"#,
+      "24: $.hostLink.listen: must be ADDRESS:PORT, for instance 192.168.100.2:4841"
+    ),
+    (
+      #""hostLink": {"listen": "[fd78::2:4841"}"#,
+      "24: $.hostLink.listen: must be ADDRESS:PORT, for instance 192.168.100.2:4841"
+    ),
+    (
+      #""hostLink": {"listen": "dpu:4841"}"#,
+      "24: $.hostLink.listen: dpu is not an IP address"
+    ),
+    (
+      #""hostLink": {"listen": "1.2.3.4:"}"#,
+      "24: $.hostLink.listen: the port must lie between 1 and 65535"
+    ),
+    (
+      #""hostLink": {"listen": "1.2.3.4:65536"}"#,
+      "24: $.hostLink.listen: the port must lie between 1 and 65535"
+    ),
+    (
+      #""hostLink": {"listen": "1.2.3.4:48x"}"#,
+      "24: $.hostLink.listen: the port after : must be a number"
+    ),
+    (
+      #""hostLink": {"listen": "[fe80::1]:4841"}"#,
+      "24: $.hostLink.listen: fe80::1 is the same on every link, and a link cannot be given"
+    ),
+    (
+      #""hostLink": {"listen": "0.0.0.0:4841"}"#,
+      "24: $.hostLink.listen: every address of the machine needs \"peer\", who alone may connect"
+    ),
+    (
+      #""hostLink": {"listen": "[::]:4841"}"#,
+      "24: $.hostLink.listen: every address of the machine needs \"peer\", who alone may connect"
+    ),
+    (
+      #""hostLink": {"listen": "10.77.0.1:4841"}"#,
+      "24: $.hostLink.listen: is an address of the DPU's own stack, not of the system it runs on"
+    ),
+    (
+      #""hostLink": {"listen": "1.2.3.4:5", "peer": "::1"}"#,
+      "45: $.hostLink.peer: must be of the same family as \"listen\""
+    ),
+    (
+      #""hostLink": {"listen": "1.2.3.4:5", "peer": "0.0.0.0"}"#,
+      "45: $.hostLink.peer: must be the address of one machine"
+    ),
+    (
+      #""hostLink": {"peer": "1.2.3.4"}"#,
+      "22: $.hostLink.peer: means nothing without \"listen\""
+    ),
     (#""log": "verbose""#, "8: $.log: must be one of: error, warning, info, debug"),
   ]
 

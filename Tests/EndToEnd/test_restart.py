@@ -130,7 +130,7 @@ class KernelPath(unittest.TestCase):
             time.sleep(0.1)
             return self.consumed() > before
 
-        eventually(consumes_again, 10, "consuming again")
+        eventually(consumes_again, 15, "consuming again")
         for client in (publisher, fast):
             client.close()
 

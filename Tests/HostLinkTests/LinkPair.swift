@@ -23,16 +23,20 @@ final class SharedMemory {
 /// Both ends of a link back to back, with one virtual clock.
 struct LinkPair: ~Copyable {
   let memory: SharedMemory
+  /// Between the firmware's memory and one of the shim's own; nil: both have the same.
+  let carrier: StreamCarrier?
   var firmware: DPULink
   var shim: LinkEndpoint
   var now = Instant(nanoseconds: 1_000_000_000)
 
-  init(ringBytes: Int = 1 << 17, channels: Int = 64, greet: Bool = true) {
+  init(ringBytes: Int = 1 << 17, channels: Int = 64, greet: Bool = true, streamSeed: UInt64? = nil)
+  {
     memory = SharedMemory(ringBytes: ringBytes)
+    carrier = streamSeed.map { [memory] in StreamCarrier(memory, seed: $0) }
     firmware = DPULink(channelsMax: channels)
     shim = LinkEndpoint(role: .shim, channelsMax: channels)
     firmware.apply(.attach(memory.link, generation: 7, doorbell: -1), now: now)
-    shim.attach(memory.link, generation: 7, now: now)
+    shim.attach(carrier?.shimMemory.link ?? memory.link, generation: 7, now: now)
     guard greet else { return }
     finishTurns()
     precondition(firmware.nextEvent() == .up && shim.nextEvent() == .link(.up))
@@ -41,6 +45,7 @@ struct LinkPair: ~Copyable {
   mutating func finishTurns() {
     _ = firmware.finishTurn()
     _ = shim.finishTurn()
+    carrier?.moveAll()
   }
 
   mutating func advance(_ interval: Interval) {

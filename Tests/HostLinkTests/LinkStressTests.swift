@@ -13,11 +13,12 @@ import Testing
     var owed = 0
   }
 
-  @Test(arguments: 0..<12)
-  func randomTrafficArrivesWholeAndInOrder(seed: UInt64) {
+  @Test(arguments: 0..<12, [false, true])
+  func randomTrafficArrivesWholeAndInOrder(seed: UInt64, overStream: Bool) {
     var random = SplitMix64(seed: seed)
     let ringBytes = 1 << (17 + Int(seed % 3))
-    var pair = LinkPair(ringBytes: ringBytes, channels: 16)
+    var pair = LinkPair(
+      ringBytes: ringBytes, channels: 16, streamSeed: overStream ? seed : nil)
     var live: [SlabHandle] = []
     var generation: UInt32 = 1
     var down: [UInt64: Stream] = [:]  // firmware to shim
@@ -63,6 +64,7 @@ import Testing
       }
       if Int.random(in: 0..<3, using: &random) == 0 { _ = pair.firmware.finishTurn() }
       if Int.random(in: 0..<3, using: &random) == 0 { _ = pair.shim.finishTurn() }
+      pair.carrier?.moveSome()
 
       var budget = Int.random(in: 0..<6, using: &random)
       while budget > 0, let event = pair.shim.nextEvent() {
@@ -97,7 +99,7 @@ import Testing
       }
     }
     // Whatever is still open gets all of its bytes, once everybody reads.
-    for _ in 0..<4 {
+    for _ in 0..<8 {
       pair.finishTurns()
       while let event = pair.shim.nextEvent() {
         if case .link(.data(let channel, let count)) = event {

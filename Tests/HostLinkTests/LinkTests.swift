@@ -262,6 +262,28 @@ import Testing
     check(pair.firmware.nextEvent(), is: .resumed)
   }
 
+  /// A firmware that was suspended learns nothing of what happened meanwhile before it has heard.
+  @Test func aPauseOfTheWorkerItselfIsAStall() {
+    var pair = LinkPair()
+    pair.firmware.beginTurn(now: pair.now)
+    for _ in 0..<3 {
+      pair.advance(.milliseconds(400))
+      pair.firmware.beginTurn(now: pair.now)
+      check(pair.firmware.nextEvent(), is: nil)
+    }
+    pair.now = pair.now + .milliseconds(1_000)
+    pair.firmware.beginTurn(now: pair.now)
+    // Before anything else in this turn.
+    check(pair.firmware.nextEvent(), is: .stalled)
+    pair.firmware.advance(now: pair.now)
+    check(pair.firmware.nextEvent(), is: nil)
+    check(pair.shimEvents(), is: [])  // answers the PING
+    check(pair.firmwareEvents() == [])
+    pair.firmware.advance(now: pair.now)
+    check(pair.firmware.nextEvent(), is: .resumed)
+    check(pair.firmware.counters.value(LinkCounter.stalls), is: 1)
+  }
+
   @Test func anIdleLinkStaysUpForAnHour() {
     var pair = LinkPair()
     for _ in 0..<36_000 {

@@ -83,3 +83,33 @@ void clinux_link_at_fork(void (*child)(void));
 
 // Appends one line, time first, to the file; standard error for "-".
 void clinux_link_log(const char *path, const char *text, int64_t number);
+
+// IPv6, or IPv4 in its v4-mapped form: the bytes as two numbers, most significant first.
+struct clinux_link_address {
+  uint64_t high, low;
+  uint16_t port;
+};
+
+// 1 for "tcp:192.0.2.1:1000" or "tcp:[2001:db8::1]:1000"; 0 for what does not begin with "tcp:", a
+// path then; else a negative errno.
+int32_t clinux_link_parse_place(const char *text, struct clinux_link_address *address);
+// TCP sockets that do not block and are closed on exec. A connection may still be under way when
+// `connect` returns: it is writable once it stands, and the first send fails when it does not.
+int32_t clinux_link_tcp_listen(struct clinux_link_address address);
+int32_t clinux_link_tcp_accept(int32_t listener, struct clinux_link_address *peer);
+int32_t clinux_link_tcp_connect(struct clinux_link_address address);
+// Closes, and what was not sent yet is never sent.
+void clinux_link_reset(int32_t descriptor);
+// As send and receive, with two runs of memory; the second may be empty.
+int64_t clinux_link_send_parts(int32_t descriptor, uintptr_t first, uint64_t first_count,
+                               uintptr_t second, uint64_t second_count);
+int64_t clinux_link_receive_parts(int32_t descriptor, uintptr_t first, uint64_t first_count,
+                                  uintptr_t second, uint64_t second_count);
+// Zeroed memory of this process alone, not inherited by a fork; 0 on failure.
+uintptr_t clinux_link_memory_private(uint64_t byte_count);
+
+// A number that grows with each announcement. Waiting ends when it is no longer `seen`, when the
+// time is over, or for no reason.
+uint32_t clinux_link_news(void);
+void clinux_link_news_announce(void);
+void clinux_link_news_wait(uint32_t seen, int32_t timeout_ms);

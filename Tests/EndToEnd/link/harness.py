@@ -95,15 +95,23 @@ class Process:
 
 
 class Setting:
-    """One temporary folder with a relay and a broker in it; `close` leaves nothing behind."""
+    """One temporary folder with a relay and a broker in it; `close` leaves nothing behind.
 
-    def __init__(self, workers=1, ring_bytes=1 << 20, ipv6=False):
+    The relay takes brokers over both carriers; the broker comes over `carrier`.
+    """
+
+    carrier = "memory"
+
+    def __init__(self, workers=1, ring_bytes=1 << 20, ipv6=False, peer=None):
         self.folder = tempfile.mkdtemp(prefix="dpulink-")
         os.chmod(self.folder, 0o755)
         self.socket = f"{self.folder}/link.sock"
         self.shim_log = f"{self.folder}/shim.log"
-        self.broker_port, self.relay_port = free_port(), free_port()
-        self.relay_options = [str(workers), str(ring_bytes)] + (["ipv6"] if ipv6 else [])
+        self.broker_port, self.relay_port, self.link_port = free_port(), free_port(), free_port()
+        self.relay_options = [str(workers), str(ring_bytes), f"tcp:127.0.0.1:{self.link_port}"]
+        self.relay_options += (["ipv6"] if ipv6 else []) + ([f"peer:{peer}"] if peer else [])
+        # What the shim is told.
+        self.place = f"tcp:127.0.0.1:{self.link_port}" if self.carrier == "tcp" else self.socket
         self.processes = []
         self.relay = self.broker = None
 
@@ -116,7 +124,7 @@ class Setting:
         return self.relay
 
     def environment(self):
-        return {**os.environ, "LD_PRELOAD": SHIM, "DPU_SHIM_SOCKET": self.socket,
+        return {**os.environ, "LD_PRELOAD": SHIM, "DPU_SHIM_SOCKET": self.place,
                 "DPU_SHIM_LOG": self.shim_log}
 
     def start_broker(self, configuration="", listener=None, arguments=(), shim=True):
@@ -148,8 +156,9 @@ class Setting:
     def certified(self):
         return self.relay.ask("certified", "certified ").split()[1] == "true"
 
-    def counters(self):
-        words = self.relay.ask("counters", "counters ").replace('"', " ").replace(",", " ").split()
+    def counters(self, of="counters"):
+        """What the link of lane 0 counted; of="listener": what the thread of the link did."""
+        words = self.relay.ask(of, f"{of} ").replace('"', " ").replace(",", " ").split()
         return {k: int(v) for k, v in (w.strip("[]").split("=") for w in words if "=" in w)}
 
     def descriptors(self, pid=None):

@@ -341,7 +341,7 @@ class Deaths(unittest.TestCase):
 
     def test_a_second_broker_waits_for_its_turn(self):
         with Setting().start() as setting, Setting() as other:
-            other.socket = setting.socket
+            other.place = setting.place
             other.start_broker()
             time.sleep(0.5)
             with Wire.open(setting.relayed, "far") as far:

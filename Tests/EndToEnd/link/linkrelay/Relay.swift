@@ -54,8 +54,8 @@ struct Relay: ~Copyable {
   private var input: [UInt8] = []
 
   init(
-    linkSocket: Int32, tcpListener: Int32, brokerPort: UInt16, workers: Int, ringBytes: Int,
-    usesIPv6: Bool
+    linkSocket: Int32, streamListener: HostLinkStreamListener?, tcpListener: Int32,
+    brokerPort: UInt16, workers: Int, ringBytes: Int, usesIPv6: Bool
   ) {
     self.tcpListener = tcpListener
     self.usesIPv6 = usesIPv6
@@ -64,7 +64,8 @@ struct Relay: ~Copyable {
       ? LinkAddress(high: 0xfd77_0000_0000_0000, low: 1, port: brokerPort)
       : LinkAddress(ipv4: 0x0a4d_0001, port: brokerPort)
     listener = HostLinkListener(
-      listener: linkSocket, workers: workers, channelsPerWorker: 4096, ringBytes: ringBytes)!
+      listener: linkSocket, streamListener: streamListener, workers: workers,
+      channelsPerWorker: 4096, ringBytes: ringBytes)!
     laneCount = workers
     lanes = .allocate(capacity: workers)
     let readable = UInt32(CLINUX_LINK_READABLE)
@@ -147,6 +148,9 @@ struct Relay: ~Copyable {
           let counters = lanes[lane].link.link.counters
           say("counters \(LinkCounter.allCases.map { "\($0.name)=\(counters.value($0))" })")
         }
+      case "listener":
+        let counters = listener.counters.reader
+        say("listener \(HostLinkCounter.allCases.map { "\($0.name)=\(counters.value($0))" })")
       case "flush":
         for lane in 0..<laneCount {
           say("flush \(lanes[lane].link.link.flush(token: UInt32(words[1])!))")

@@ -1,0 +1,1 @@
+../../../../Sources/DPUMain/HostLinkListener+Streams.swift
