@@ -7,7 +7,7 @@ struct Metrics: ParsableCommand {
     abstract: "All counters as OpenMetrics text.",
     discussion: """
       Prints them once, or serves them at http://ADDRESS:PORT/metrics with --listen until it is \
-      ended. The firmware itself listens to no network.
+      ended. The firmware itself serves none.
       """)
   @ParentCommand var root: DPUControl
   @OptionGroup var options: GlobalOptions
