@@ -135,7 +135,7 @@ make_files() {
   chmod 755 "$state" # the shim attaches as user mosquitto
   broker_configuration 1883 >"$state/broker.conf"
   broker_configuration 1884 >"$state/stock.conf"
-  sed "s|@STATE@|$state|g; s|@NAME@|$name|g; s|@CORE@|$firmware_core|g
+  sed "s|@STATE@|$state|g; s|@NAME@|$name|g; s|@CORE@|$firmware_core|g; s|@BROKER_CORE@|$broker_core|g
     s|@REPOSITORY@|$repository|g" "$1" >"$state/dpu.json"
 }
 

@@ -269,6 +269,7 @@ extension Configuration {
     var tcp = TCP()
     for member in try field.members() {
       switch member.key {
+      case "cores": tcp.cores = try member.field.word(StackCores.self)
       case "connections": tcp.connections = try member.field.integer(1...1_048_576)
       // A window scale of 14 allows 1 GiB (RFC 7323, section 2.3); 16 MiB fill 1 Gbit/s at 130 ms.
       case "receiveBuffer": tcp.receiveBuffer = try member.field.integer(4_096...16_777_216)
@@ -276,7 +277,7 @@ extension Configuration {
       case "blocks": tcp.blocks = try member.field.integer(64...4_194_304)
       case "blockSize": tcp.blockSize = try member.field.integer(256...65_536)
       default:
-        throw member.unknown("connections, receiveBuffer, sendBuffer, blocks, blockSize")
+        throw member.unknown("cores, connections, receiveBuffer, sendBuffer, blocks, blockSize")
       }
     }
     return tcp

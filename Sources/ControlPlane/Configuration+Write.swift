@@ -37,6 +37,7 @@ extension Configuration {
   private func writeServices(to json: inout JSONWriter) {
     json.key("tcp")
     json.beginObject()
+    json.member("cores", string: tcp.cores.word)
     json.member("connections", tcp.connections)
     json.member("receiveBuffer", tcp.receiveBuffer)
     json.member("sendBuffer", tcp.sendBuffer)

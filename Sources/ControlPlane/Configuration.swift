@@ -72,8 +72,20 @@ package struct Configuration: Equatable, Sendable {
     package var prefix: Int
   }
 
-  /// Capacities of the TCP stack of each core.
+  /// Where connections end.
+  package enum StackCores: CaseIterable, Sendable {
+    /// On the first core: it sees all of them, and messages can be consumed.
+    case first
+    /// On each core those that the device's hash brings there; messages are all relayed.
+    case all
+  }
+
+  /// How many workers have a TCP stack: always the first ones.
+  package var stackWorkers: Int { tcp.cores == .first ? 1 : cores.count }
+
+  /// The TCP stack, with the capacities on each core that has one.
   package struct TCP: Equatable, Sendable {
+    package var cores = StackCores.first
     package var connections = 16_384
     /// Bytes one connection may hold that its reader has not taken.
     package var receiveBuffer = 262_144
@@ -131,6 +143,15 @@ extension Configuration.Role: ClosedWord {
     switch self {
     case .uplink: "uplink"
     case .host: "host"
+    }
+  }
+}
+
+extension Configuration.StackCores: ClosedWord {
+  package var word: StaticString {
+    switch self {
+    case .first: "first"
+    case .all: "all"
     }
   }
 }

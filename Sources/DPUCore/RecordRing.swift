@@ -15,7 +15,8 @@ package struct RecordRing<Header: BitwiseCopyable & Sendable>: BitwiseCopyable, 
   private let bytes: UnsafeMutableRawPointer
   private let places: Int
   private let placeBytes: Int
-  /// How many records each side has handled; each looks at its own count only.
+  /// How many records each side has handled; each looks at its own count only. Behind that of the
+  /// consumer stands the length of the record it has taken out.
   private let produced: UnsafeMutablePointer<Int>
   private let consumed: UnsafeMutablePointer<Int>
 
@@ -41,12 +42,31 @@ package struct RecordRing<Header: BitwiseCopyable & Sendable>: BitwiseCopyable, 
     return headers.push(Entry(header: header, length: record.byteCount))
   }
 
+  /// Consumer only: takes the oldest record out; nil when there is none. Its bytes are `taken` until
+  /// the next is taken out.
+  @inline(__always)
+  package func next() -> Header? {
+    guard let entry = headers.pop() else { return nil }
+    unsafe consumed.pointee += 1
+    unsafe consumed[1] = entry.length
+    return entry.header
+  }
+
+  /// Consumer only: the bytes of the record that `next` has taken out.
+  package var taken: RawSpan {
+    @_lifetime(immortal)
+    get {
+      // Made here and not cut out of a place: that allocates something in Embedded Swift 6.3.1.
+      let start = unsafe bytes + (consumed.pointee - 1) % places * placeBytes
+      let span = unsafe RawSpan(_unsafeStart: start, byteCount: consumed[1])
+      return unsafe _overrideLifetime(span, copying: ())
+    }
+  }
+
   /// Consumer only: shows the oldest record and drops it; false when there is none.
   package func take(_ body: (Header, RawSpan) -> Void) -> Bool {
-    guard let entry = headers.pop() else { return false }
-    let place = unsafe place(consumed.pointee)
-    unsafe consumed.pointee += 1
-    body(entry.header, place.bytes.extracting(0..<entry.length))
+    guard let header = next() else { return false }
+    body(header, taken)
     return true
   }
 

@@ -11,6 +11,9 @@ struct CoreHandle: Sendable {
   var mailbox: CoreMailbox
   var loop: CounterReader
   var stage: CounterReader
+  var handOver: CounterReader
+  /// Whether connections can end here.
+  var hasStack: Bool
   var tcp: CounterReader
   var mqtt: CounterReader
   var link: CounterReader

@@ -34,16 +34,15 @@ extension Firmware {
     guard
       let links = HostLinkListener(
         listener: linkSocket.descriptor, streamListener: remoteBrokers,
-        workers: configuration.cores.count, channelsPerWorker: configuration.tcp.connections)
+        workers: configuration.stackWorkers, channelsPerWorker: configuration.tcp.connections)
     else { throw StartFailure("the host link cannot wait: out of descriptors") }
 
     var workers: [WorkerThread] = []
     var handles: [CoreHandle] = []
-    let rings = NeighbourExchange.rings(configuration.cores.count)
+    let exchange = plan.exchange()
     for index in configuration.cores.indices {
       let worker = plan.worker(
-        index, ports: ports.ports, pools: ports.pools, mac: mac, links,
-        NeighbourExchange(worker: index, rings: rings), board, filters)
+        index, ports: ports.ports, pools: ports.pools, mac: mac, links, exchange, board, filters)
       handles.append(worker.handle)
       workers.append(try WorkerThread(worker, core: configuration.cores[index]))
     }
@@ -161,12 +160,41 @@ struct StartPlan {
     }
   }
 
+  /// What workers tell each other.
+  struct Exchange {
+    var neighbours: [[SPSCRing<NeighbourExchange.Answer>]]
+    /// Empty when every worker has a stack.
+    var handOver: [HandOverRing]
+  }
+
+  func exchange() -> Exchange {
+    let stacks = configuration.stackWorkers
+    let mtu = ports.map { $0.mtu ?? configuration.mtu }.max() ?? configuration.mtu
+    return Exchange(
+      neighbours: NeighbourExchange.rings(stacks),
+      handOver: stacks == configuration.cores.count
+        ? []
+        : StackHandOver.rings(
+          workers: configuration.cores.count,
+          frameBytes: max(mtu, configuration.mtu) + FirmwareLimits.frameHeaders))
+  }
+
+  /// The configuration of a worker that hands its frames to another's stack: its own has nothing
+  /// to do, and only as much memory as it cannot be without.
+  private var withoutStack: Configuration {
+    var result = configuration
+    result.tcp.connections = 1
+    result.tcp.blocks = 64
+    return result
+  }
+
   /// All that core number `index` works with.
   func worker(
     _ index: Int, ports: [DPDKPort], pools: [DPDKPool], mac: MACAddress, _ links: HostLinkListener,
-    _ neighbours: consuming NeighbourExchange, _ board: PipelineBoard,
-    _ filterBoard: FilterBoard
+    _ exchange: Exchange, _ board: PipelineBoard, _ filterBoard: FilterBoard
   ) -> Worker {
+    let hasStack = index < configuration.stackWorkers
+    let capacities = hasStack ? configuration : withoutStack
     let now = DPDK.now
     var pipelines = PipelineStage()
     board.place(into: &pipelines, worker: index)
@@ -175,12 +203,18 @@ struct StartPlan {
     filterBoard.place(into: &filters, worker: index)
     let mailbox = CoreMailbox(CoreContents())
     let stage = FirmwareStage(
-      stack: TCPStack(configuration: stack(mac: mac), now: now),
+      stack: TCPStack(configuration: stack(capacities, mac: mac), now: now),
       offload: MQTTOffload(
-        Self.offload(configuration, keys: (random(), random())), listenerTag: FirmwareStage.mqttTag,
+        Self.offload(capacities, keys: (random(), random())), listenerTag: FirmwareStage.mqttTag,
         now: now),
-      link: WorkerLink(links.mailbox(index), channelsMax: configuration.tcp.connections),
-      neighbours: neighbours, pipelines: pipelines, filters: filters,
+      link: WorkerLink(
+        hasStack ? links.mailbox(index) : .unused, channelsMax: capacities.tcp.connections),
+      entrance: StackEntrance(
+        hasStack
+          ? NeighbourExchange(worker: index, rings: exchange.neighbours)
+          : NeighbourExchange(worker: 0, rings: NeighbourExchange.rings(1)),
+        StackHandOver(worker: index, rings: exchange.handOver)),
+      pipelines: pipelines, filters: filters,
       echoPort: configuration.echoPort,
       portCount: ports.count, core: configuration.cores[index], mailbox: mailbox)
     let device = DPDKDevice(ports: ports, queue: index, pool: pools[index])
@@ -191,9 +225,9 @@ struct StartPlan {
     _ configuration: Configuration, keys: (UInt64, UInt64)
   ) -> OffloadConfiguration {
     var result = OffloadConfiguration(keys: keys)
-    // Each core sees the subscriptions of its own connections only, so with several of them
-    // nobody knows all receivers of a message.
-    let consumes = configuration.mqtt.consume == .certified && configuration.cores.count == 1
+    // A stack sees the subscriptions of its own connections only, so with several of them nobody
+    // knows all receivers of a message.
+    let consumes = configuration.mqtt.consume == .certified && configuration.stackWorkers == 1
     result.consume = consumes ? .certified : .off
     result.verify = configuration.mqtt.verify == .trust ? .trust : .learned
     result.verdictLifetime = .milliseconds(UInt64(configuration.mqtt.verdictTTLMilliseconds))
@@ -203,7 +237,7 @@ struct StartPlan {
     return result
   }
 
-  func stack(mac: MACAddress) -> TCPConfiguration {
+  func stack(_ configuration: Configuration, mac: MACAddress) -> TCPConfiguration {
     var result = TCPConfiguration(mac: mac, secrets: (random(), random(), random(), random()))
     if let ipv4 {
       result.ipv4 = ipAddress(ipv4.address)

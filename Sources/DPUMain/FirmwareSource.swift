@@ -191,7 +191,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
         HealthCheck(
           name: "core \(core.core)", isGood: link != nil,
           detail: link != nil ? "answers" : "does not answer"))
-      guard let link else { continue }
+      guard let link, core.hasStack else { continue }
       checks.append(
         HealthCheck(
           name: "broker link of core \(core.core)", isGood: link.isUp && !link.isStalled,
@@ -250,7 +250,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
           name: "packet buffers", core: core.core, pieceBytes: configuration.mtu,
           capacity: FirmwareLimits.framesPerWorker, free: bufferPools[index].available,
           lowWater: nil))
-      guard let state = try? linkState(of: core) else { continue }
+      guard core.hasStack, let state = try? linkState(of: core) else { continue }
       rows.append(
         PoolRow(
           name: "payload blocks", core: core.core, pieceBytes: core.blockSize,
@@ -271,6 +271,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
           [
             CoreCounters(core: core.core, LoopCounter.self, core.loop),
             CoreCounters(core: core.core, StageCounter.self, core.stage),
+            CoreCounters(core: core.core, HandOverCounter.self, core.handOver),
           ]
         case .tcp: [CoreCounters(core: core.core, TCPCounter.self, core.tcp)]
         case .mqtt: [CoreCounters(core: core.core, MQTTCounter.self, core.mqtt)]
@@ -390,7 +391,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
 
   func links() throws(ControlFailure) -> [LinkRow] {
     var rows: [LinkRow] = []
-    for core in handles {
+    for core in handles where core.hasStack {
       let state = try linkState(of: core)
       let flags = CertificateFlags(rawValue: state.certificate)
       var row = LinkRow(

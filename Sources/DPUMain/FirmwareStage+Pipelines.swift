@@ -13,8 +13,8 @@ extension FirmwareStage {
     through ports: inout Ports<Device>, now: Instant
   ) -> Bool {
     unsafe withUnsafeMutablePointer(to: &stack) { stack in
-      unsafe withUnsafePointer(to: neighbours) { neighbours in
-        var door = unsafe StackDoor(stack: stack, neighbours: neighbours)
+      unsafe withUnsafePointer(to: entrance) { entrance in
+        var door = unsafe StackDoor(stack: stack, entrance: entrance)
         return pipelines.run(through: &ports, to: &door, now: now)
       }
     }
@@ -29,8 +29,8 @@ extension FirmwareStage {
     if filters.isAsked { filters.attend(through: &ports, now: now) }
     guard pipelines.isAsked else { return }
     unsafe withUnsafeMutablePointer(to: &stack) { stack in
-      unsafe withUnsafePointer(to: neighbours) { neighbours in
-        var door = unsafe StackDoor(stack: stack, neighbours: neighbours)
+      unsafe withUnsafePointer(to: entrance) { entrance in
+        var door = unsafe StackDoor(stack: stack, entrance: entrance)
         pipelines.attend(through: &ports, to: &door, now: now)
       }
     }

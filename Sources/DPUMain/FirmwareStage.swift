@@ -40,7 +40,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
   private var stations = StationTable(capacity: FirmwareLimits.stations)
   var pipelines: PipelineStage
   var filters: FilterStage
-  let neighbours: NeighbourExchange
+  let entrance: StackEntrance
   private let counters = Counters<StageCounter>()
   private let portCount: Int
   let core: Int
@@ -48,7 +48,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
 
   init(
     stack: consuming TCPStack, offload: consuming MQTTOffload<TCPStack, DPULink>,
-    link: consuming WorkerLink, neighbours: consuming NeighbourExchange,
+    link: consuming WorkerLink, entrance: consuming StackEntrance,
     pipelines: consuming PipelineStage, filters: consuming FilterStage, echoPort: UInt16?,
     portCount: Int, core: Int,
     mailbox: CoreMailbox
@@ -56,7 +56,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     self.stack = stack
     self.offload = offload
     workerLink = link
-    self.neighbours = neighbours
+    self.entrance = entrance
     self.pipelines = pipelines
     self.filters = filters
     self.portCount = portCount
@@ -114,10 +114,20 @@ struct FirmwareStage: TurnStage, ~Copyable {
   @inline(__always)
   private mutating func take(_ frame: borrowing Frame, from port: Int, now: Instant) -> Bool {
     let bytes = frame.bytes
+    if entrance.handOver.isNeeded {
+      guard stack.mayConcern(bytes) else { return false }
+      entrance.handOver.send(bytes, from: UInt8(truncatingIfNeeded: port))
+      return true
+    }
+    return takeHere(bytes, from: port, now: now)
+  }
+
+  @inline(__always)
+  private mutating func takeHere(_ bytes: RawSpan, from port: Int, now: Instant) -> Bool {
     if portCount > 1, let ethernet = try? EthernetView(bytes) {
       stations.learn(ethernet.source, on: port)
     }
-    neighbours.share(bytes)
+    entrance.neighbours.share(bytes)
     return stack.receive(bytes, now: now) == .consumed
   }
 
@@ -140,7 +150,8 @@ struct FirmwareStage: TurnStage, ~Copyable {
     // First, so that what they send to the stack is answered in this turn.
     var worked = admitFiltered(through: &ports, now: now)
     if runPipelines(through: &ports, now: now) { worked = true }
-    neighbours.receive(into: &stack, now: now)
+    entrance.neighbours.receive(into: &stack, now: now)
+    if takeHandedOver(through: &ports, now: now) { worked = true }
     workerLink.beginTurn(now: now)
     while let event = stack.nextEvent() {
       worked = true
@@ -158,6 +169,42 @@ struct FirmwareStage: TurnStage, ~Copyable {
       if pipelines.takesFromStack { _ = runPipelines(through: &ports, now: now) }
     }
     return worked
+  }
+
+  /// Frames that came to workers without a stack; true when there were some.
+  @inline(__always)
+  private mutating func takeHandedOver<Device: FrameDevice & ~Copyable>(
+    through ports: inout Ports<Device>, now: Instant
+  ) -> Bool {
+    var count = 0
+    for source in 0..<entrance.handOver.sourceCount {
+      let ring = entrance.handOver.source(source)
+      for _ in 0..<FirmwareLimits.framesTakenOver {
+        guard let handed = ring.next() else { break }
+        takeOver(ring.taken, handed, through: &ports, now: now)
+        count += 1
+      }
+    }
+    if count > 0 { entrance.handOver.counters.add(count, to: .framesTakenOver) }
+    return count > 0
+  }
+
+  private mutating func takeOver<Device: FrameDevice & ~Copyable>(
+    _ bytes: RawSpan, _ handed: HandedFrame, through ports: inout Ports<Device>, now: Instant
+  ) {
+    guard let port = handed.port.map({ Int($0) }) else {
+      _ = stack.receive(bytes, now: now)
+      return
+    }
+    if takeHere(bytes, from: port, now: now) { return }
+    guard portCount > 1 else { return counters.increment(.droppedNotForUs) }
+    let other = port == Self.uplink ? Self.host : Self.uplink
+    guard var copy = ports.allocate(for: other) else { return }
+    copy.resize(to: bytes.byteCount)
+    var room = copy.room
+    room.copy(bytes, at: 0)
+    counters.increment(.framesPassedThrough)
+    ports.send(copy, to: other)
   }
 
   mutating func finish<Device: FrameDevice & ~Copyable>(

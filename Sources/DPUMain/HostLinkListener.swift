@@ -12,6 +12,9 @@ struct HostLinkMailbox: BitwiseCopyable, Sendable {
   let listenerBell: Int32
   /// Rung by the shim after `prepareToSleep`; a worker that always polls ignores it.
   let workerBell: Int32
+
+  /// For a worker without a stack, to which nobody attaches.
+  static var unused: HostLinkMailbox { HostLinkMailbox(listenerBell: -1, workerBell: -1) }
 }
 
 /// A worker's end of the link to the broker. Lives on the worker's thread.

@@ -12,5 +12,11 @@ enum FirmwareLimits {
   static let rowsPerAnswer = 128
   /// Places, most of them free perhaps, that a poll loop looks at for one answer.
   static let placesPerAnswer = 2_048
+  /// Frames on their way from a worker to the one with the stack: sixteen bursts.
+  static let framesHandedOver = 512
+  /// Ethernet with two tags, in front of the largest packet.
+  static let frameHeaders = 22
+  /// Of those, how many the stack takes from each worker in a turn: a burst.
+  static let framesTakenOver = 32
   static let receiversPerAnswer = 256
 }

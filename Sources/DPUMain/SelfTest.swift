@@ -78,13 +78,12 @@ struct SelfTest: ~Copyable {
     var offload = OffloadConfiguration(keys: (1, 2))
     offload.connectionsMax = configuration.connectionsMax
     offload.blockSize = configuration.blockSize
-    let link = HostLinkMailbox(listenerBell: -1, workerBell: -1)
     let stage = FirmwareStage(
       stack: TCPStack(configuration: configuration, now: DPDK.now),
       offload: MQTTOffload(offload, listenerTag: FirmwareStage.mqttTag, now: DPDK.now),
-      link: WorkerLink(link, channelsMax: configuration.connectionsMax),
-      neighbours: NeighbourExchange(worker: 0, rings: NeighbourExchange.rings(1)),
-      pipelines: PipelineStage(), filters: FilterStage(device: nil),
+      link: WorkerLink(.unused, channelsMax: configuration.connectionsMax),
+      entrance: .alone, pipelines: PipelineStage(),
+      filters: FilterStage(device: nil),
       echoPort: SelfTestClient.serverPort, portCount: 1, core: 0,
       mailbox: CoreMailbox(CoreContents()))
     return Loop(device: device, stage: stage)

@@ -9,20 +9,22 @@ import TCPLite
 @safe
 struct StackDoor: StackInlet, ~Copyable {
   private let stack: UnsafeMutablePointer<TCPStack>
-  private let neighbours: UnsafePointer<NeighbourExchange>
+  private let entrance: UnsafePointer<StackEntrance>
 
-  /// Both pointers must outlive the door, and nobody else may use what they point at meanwhile.
+  /// The pointers must outlive the door, and nobody else may use what they point at meanwhile.
   @unsafe
-  init(
-    stack: UnsafeMutablePointer<TCPStack>, neighbours: UnsafePointer<NeighbourExchange>
-  ) {
+  init(stack: UnsafeMutablePointer<TCPStack>, entrance: UnsafePointer<StackEntrance>) {
     unsafe self.stack = unsafe stack
-    unsafe self.neighbours = unsafe neighbours
+    unsafe self.entrance = unsafe entrance
   }
 
   mutating func receive(_ frame: borrowing Frame, now: Instant) {
     let bytes = frame.bytes
-    unsafe neighbours.pointee.share(bytes)
+    if unsafe entrance.pointee.handOver.isNeeded {
+      unsafe entrance.pointee.handOver.send(bytes, from: nil)
+      return
+    }
+    unsafe entrance.pointee.neighbours.share(bytes)
     // What is not for the DPU after all ends here; the stack counts it.
     _ = unsafe stack.pointee.receive(bytes, now: now)
   }

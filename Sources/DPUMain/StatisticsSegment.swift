@@ -54,6 +54,7 @@ struct StatisticsSegment {
     for core in cores {
       add("loop", LoopCounter.self, core.loop, core.core, &count)
       add("stage", StageCounter.self, core.stage, core.core, &count)
+      add("handOver", HandOverCounter.self, core.handOver, core.core, &count)
       add("tcp", TCPCounter.self, core.tcp, core.core, &count)
       add("mqtt", MQTTCounter.self, core.mqtt, core.core, &count)
       add("link", LinkCounter.self, core.link, core.core, &count)

@@ -40,6 +40,8 @@ struct Worker: ~Copyable {
   var handle: CoreHandle {
     CoreHandle(
       core: loop.stage.core, mailbox: mailbox, loop: loop.reader, stage: loop.stage.reader,
+      handOver: loop.stage.entrance.handOver.counters.reader,
+      hasStack: !loop.stage.entrance.handOver.isNeeded,
       tcp: loop.stage.stack.counters.reader, mqtt: loop.stage.offload.counters,
       link: loop.stage.workerLink.link.counters,
       ports: (0..<loop.ports.count).map { loop.ports.reader(port: $0) },

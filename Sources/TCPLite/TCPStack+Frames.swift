@@ -51,6 +51,16 @@ extension TCPStack {
     }
   }
 
+  /// Whether `receive` may have use for a frame, by its hardware addresses alone.
+  @inline(__always)
+  package func mayConcern(_ frame: RawSpan) -> Bool {
+    // What is too short for them is dropped and counted there.
+    guard let ethernet = try? EthernetView(frame) else { return true }
+    let destination = ethernet.destination
+    return (destination == configuration.mac || isOurGroup(destination))
+      && ethernet.source != configuration.mac
+  }
+
   /// Broadcast, all IPv6 nodes, or the solicited-node groups of our addresses.
   private func isOurGroup(_ mac: MACAddress) -> Bool {
     if mac == .broadcast { return true }

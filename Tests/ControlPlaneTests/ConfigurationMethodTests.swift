@@ -61,7 +61,7 @@ private final class Keeping {
                  {"role": "uplink", "device": "0000:03:00.0"}],
        "addresses": ["fd77::1/64", "10.77.0.1/24"], "gateway": "10.77.0.254", "gateway6": "fe80::1",
        "mac": "02:00:00:00:00:01", "echo": {"port": 7},
-       "tcp": {"connections": 7, "receiveBuffer": 5000, "sendBuffer": 6000, "blocks": 65,
+       "tcp": {"cores": "all", "connections": 7, "receiveBuffer": 5000, "sendBuffer": 6000, "blocks": 65,
                "blockSize": 300},
        "mqtt": {"consume": "off", "verify": "trust", "ttlMilliseconds": 100, "maximumPacket": 128,
                 "slowPackets": 2, "slowBytes": 2048},

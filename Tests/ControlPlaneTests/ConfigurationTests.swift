@@ -232,7 +232,7 @@ import Testing
     // TCP and echo
     (
       #""tcp": {"sendBufer": 1}"#,
-      "9: $.tcp.sendBufer: unknown key; known are connections, receiveBuffer, sendBuffer, blocks, blockSize"
+      "9: $.tcp.sendBufer: unknown key; known are cores, connections, receiveBuffer, sendBuffer, blocks, blockSize"
     ),
     (#""tcp": {"blocks": -1}"#, "19: $.tcp.blocks: must lie between 64 and 4194304, is -1"),
     (#""tcp": null"#, "8: $.tcp: must be an object, is null"),
