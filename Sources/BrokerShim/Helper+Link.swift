@@ -7,6 +7,7 @@ import HostLink
 extension Helper {
   /// Connects when it is time, and gives a firmware up that does not greet.
   mutating func keepLink(now: Instant) {
+    if attachment.isOpen, now >= streamControl.endsAt { return drop() }
     guard !attachment.isOpen, now >= retryAt else { return }
     if attachment.socket >= 0 {
       broker.log("the firmware did not greet")
@@ -139,6 +140,7 @@ extension Helper {
     isNotified = true
     broker.descriptors.closeHidden(attachment.socket)
     attachment.socket = -1
+    streamControl = StreamControl()
     retryLater(Self.now)
   }
 }

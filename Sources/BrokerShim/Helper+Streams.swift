@@ -163,12 +163,27 @@ extension Helper {
   ) -> Bool {
     do throws(LinkFailure) {
       if try body(&attachment.rings[worker].stream!) { return true }
-      broker.log("the firmware closed the connection of worker", Int64(worker))
     } catch {
       broker.log("frames refused, reason", Int64(error.rawValue))
+      drop()
+      return false
     }
-    drop()
-    return false
+    endStream(worker)
+    return true
+  }
+
+  /// The firmware closed it. That is the end, but nothing says which of its connections is seen to
+  /// end first, and the other may still bring the farewell.
+  private mutating func endStream(_ worker: Int) {
+    broker.log("the firmware closed the connection of worker", Int64(worker))
+    let stream = attachment.rings[worker].stream!
+    broker.descriptors.resetHidden(stream.socket)
+    attachment.rings[worker].stream!.socket = -1
+    attachment.rings[worker].stream!.isReadable = false
+    attachment.rings[worker].stream!.isWritable = false
+    attachment.rings[worker].stream!.hasMore = false
+    let end = Self.now + .milliseconds(ShimLimits.farewellMilliseconds)
+    streamControl.endsAt = min(streamControl.endsAt, end)
   }
 
   /// Some connection can go on without an event.
@@ -183,7 +198,7 @@ extension Helper {
   var streamsHaveUnsent: Bool {
     for worker in 0..<attachment.count {
       guard let stream = attachment.rings[worker].stream else { continue }
-      if stream.opening != nil || stream.pump.hasUnsent { return true }
+      if stream.socket >= 0, stream.opening != nil || stream.pump.hasUnsent { return true }
     }
     return false
   }
@@ -210,7 +225,7 @@ extension Helper {
     var bytes = InlineArray<4096, UInt8>(repeating: 0)
     var isOpen = false
     for worker in 0..<attachment.count {
-      guard let stream = attachment.rings[worker].stream else { continue }
+      guard let stream = attachment.rings[worker].stream, stream.socket >= 0 else { continue }
       var count: Int64 = 0
       repeat {
         var span = bytes.mutableSpan

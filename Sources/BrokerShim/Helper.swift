@@ -79,7 +79,8 @@ struct Helper: ~Copyable {
     }
     if streamsHaveMore { return 0 }
     guard attachment.prepareToSleep() else { return 0 }
-    let deadline = attachment.isOpen ? attachment.nextDeadline : retryAt
+    let deadline =
+      attachment.isOpen ? min(attachment.nextDeadline, streamControl.endsAt) : retryAt
     guard deadline != .distantFuture else { return -1 }
     let milliseconds = ((deadline - Self.now).nanoseconds + 999_999) / 1_000_000
     return Int32(min(milliseconds, 60_000))

@@ -17,6 +17,8 @@ enum ShimLimits {
   static let retryLastMilliseconds: UInt64 = 1000
   /// Waiting for the firmware's greeting.
   static let greetingMilliseconds: UInt64 = 2000
+  /// From the end of one connection to a firmware on another machine to that of the link.
+  static let farewellMilliseconds: UInt64 = 200
   /// Waiting for room in a full ring: nobody rings for that, the firmware empties it in less.
   static let fullRingMilliseconds: Int32 = 1
   /// What the broker still wrote is forwarded for at most so long when its process ends.

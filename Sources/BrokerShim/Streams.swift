@@ -10,10 +10,13 @@ struct StreamControl: BitwiseCopyable {
   var outgoing: StreamRecord? = StreamOpening(.control).record
   /// The firmware said that no certificate is left.
   var saidFarewell = false
+  /// A connection of frames ended; this one is given so long to end as well, with a farewell.
+  var endsAt = Instant.distantFuture
 }
 
 /// The connection with the frames of one worker.
 struct Stream: BitwiseCopyable {
+  /// -1: it has ended.
   var socket: Int32 = -1
   var pump: StreamPump
   /// Its first bytes, until they are sent.
@@ -35,7 +38,7 @@ struct Stream: BitwiseCopyable {
 
   /// Brings what came into the ring. False when the connection has ended.
   mutating func receive() throws(LinkFailure) -> Bool {
-    guard isReadable else { return true }
+    guard isReadable, socket >= 0 else { return true }
     let socket = socket
     let result = try pump.receive(untilEnd: isPeerShut) { StreamSocket.receive(socket, $0) }
     // A full ring is emptied in this turn.
@@ -46,7 +49,7 @@ struct Stream: BitwiseCopyable {
 
   /// Sends what stands in the ring. False when the connection has ended.
   mutating func send() throws(LinkFailure) -> Bool {
-    guard isWritable else { return true }
+    guard isWritable, socket >= 0 else { return true }
     let socket = socket
     if opening != nil {
       let progress = opening!.send { StreamSocket.send(socket, $0) }

@@ -79,8 +79,8 @@ final class HostLinkListener: @unchecked Sendable {
   var visitors = FixedArray(
     repeating: HostLinkVisitor(), count: HostLinkStreamLimits.visitorsMax)
 
-  /// `listener` is a listening Unix socket, not blocking; it stays the caller's. Nil when the
-  /// process is out of descriptors.
+  /// `listener` is a listening Unix socket, not blocking; it stays the caller's, unlike that of
+  /// `streamListener`. Nil when the process is out of descriptors.
   init?(
     listener: Int32, streamListener: HostLinkStreamListener? = nil, workers: Int,
     channelsPerWorker: Int, ringBytes: Int = HostLinkLimits.ringBytes
@@ -120,11 +120,14 @@ final class HostLinkListener: @unchecked Sendable {
       context, "dpu-link", &processors, &thread)
   }
 
-  /// After the workers stopped: closes the link and waits for the thread's end.
+  /// After the workers stopped: closes the link and waits for the thread's end. From then on brokers
+  /// on other machines are refused, so that none waits for a process that takes its time to end, and
+  /// the next one can listen.
   func stop() {
     isStopping.store(true, ordering: .releasing)
     clinux_link_eventfd_ring(bell)
     clinux_control_thread_join(thread)
+    if let streamListener { clinux_link_close(streamListener.descriptor) }
   }
 
   static var now: Instant { Instant(nanoseconds: clinux_link_clock()) }

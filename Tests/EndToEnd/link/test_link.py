@@ -244,9 +244,9 @@ class Flush(unittest.TestCase):
 class Certificate(unittest.TestCase):
     def test_a_kernel_client_revokes_it_while_it_stays(self):
         with Setting().start() as setting:
-            self.assertTrue(setting.certified())
+            eventually(setting.certified, what="certificate")
             with Wire.open(setting.relayed, "far"):
-                self.assertTrue(setting.certified())
+                eventually(setting.certified, what="certificate")
                 near = Wire.open(setting.kernel, "near")
                 self.assertFalse(setting.certified())
                 second = Wire.open(setting.kernel, "second")
@@ -370,7 +370,7 @@ class Scale(unittest.TestCase):
             eventually(lambda: setting.descriptors() <= before - 2000, what="descriptors closed")
             counters = setting.counters()
             self.assertEqual(counters["refusedOpen"], 0)
-            self.assertTrue(setting.certified())
+            eventually(setting.certified, what="certificate")
 
 
 if __name__ == "__main__":

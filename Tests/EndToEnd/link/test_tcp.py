@@ -250,7 +250,8 @@ class Certificate(Connected):
         self.assertIn("the firmware did not acknowledge", self.shim_log())
         self.proxy.statements.set()
         self.relay.expect("listen 0")
-        self.assertIn("false flags 2", self.relay.ask("certified", "certified "))
+        eventually(
+            lambda: "false flags 2" in self.relay.ask("certified", "certified "), what="statement")
 
     def test_after_a_farewell_nobody_waits(self):
         self.start_broker()
