@@ -266,7 +266,8 @@ static int try_slot(unsigned slot) {
   char reason[IMAGE_REASON_MAX];
   int descriptor = open_state(&state, 1);
   if (running() == slot) fail(2, "refused: slot %c runs", names[slot]);
-  if (check_slot(slot, &image, image_manifest, reason) || suits(&image, &state, reason))
+  if (check_slot(slot, &image, image_manifest, reason) ||
+      image_is_recent(&image, slot_state_security(&state), reason))
     fail(2, "refused: %s", reason);
   state.trial = (uint8_t)slot;
   state.tries[slot] = 1;
