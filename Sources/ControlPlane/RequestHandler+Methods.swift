@@ -438,6 +438,7 @@ extension RequestHandler {
       json.beginObject()
       json.member("core", row.core)
       json.member("filter", text: row.filter)
+      json.member("shared", row.isShared)
       json.key("clientID")
       if let client = row.clientID { json.value(text: client.text) } else { json.null() }
       json.member("grantedQoS", row.grantedQoS)

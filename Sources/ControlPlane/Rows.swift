@@ -253,8 +253,11 @@ package struct MQTTClientRow: BitwiseCopyable, Sendable {
 /// A subscription that messages are delivered by.
 package struct SubscriptionRow: Sendable {
   package var core: Int
-  /// MQTT 5.0, section 4.7, with its `$share/GROUP/` where it has one.
+  /// MQTT 5.0, section 4.7; of a shared subscription (section 4.8.2) what follows the group.
   package var filter: Text
+  /// The broker chooses one of the group for each message, so what meets it is relayed. The mark
+  /// stays until the session ends, as it does not tell groups apart.
+  package var isShared = false
   /// Nil while the client is away and its session is kept: its name went with the connection.
   package var clientID: ShortText?
   package var grantedQoS: UInt8 = 0

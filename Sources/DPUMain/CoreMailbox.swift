@@ -67,6 +67,7 @@ struct CoreContents: ~Copyable {
   struct SubscriptionEntry: BitwiseCopyable {
     var client: ShortText?
     var filterCount = 0
+    var isShared = false
     var grantedQoS: UInt8 = 0
     var isNoLocal = false
     var identifier: UInt32 = 0

@@ -355,6 +355,7 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
       for place in start..<start + entry.filterCount {
         row.filter.append(byte: contents.topic[place])
       }
+      row.isShared = entry.isShared
       row.grantedQoS = entry.grantedQoS
       row.isNoLocal = entry.isNoLocal
       row.identifier = entry.identifier

@@ -109,7 +109,7 @@ extension FirmwareStage {
           used += found.filterCount
           contents.subscriptions[contents.count] = CoreContents.SubscriptionEntry(
             client: found.clientName.map { ShortText($0) }, filterCount: found.filterCount,
-            grantedQoS: found.grantedQoS, isNoLocal: found.isNoLocal,
+            isShared: found.isShared, grantedQoS: found.grantedQoS, isNoLocal: found.isNoLocal,
             identifier: found.identifier)
           contents.count += 1
         }

@@ -27,8 +27,9 @@ package struct SessionSnapshot: BitwiseCopyable, Sendable {
 package struct SubscriptionSnapshot: BitwiseCopyable, Sendable {
   /// Nil while the client is away and its session is kept.
   package var clientName: ClientName?
-  /// Bytes of the topic filter.
+  /// Bytes of the topic filter; of a shared one without its `$share/GROUP/`.
   package var filterCount: Int
+  package var isShared: Bool
   package var grantedQoS: UInt8
   /// MQTT 5.0, section 3.8.3.1: not for the client's own messages.
   package var isNoLocal: Bool
@@ -161,10 +162,11 @@ extension OffloadEngine where Transport: ~Copyable, Link: ~Copyable {
   /// The subscription at `place`; nil when the place is free.
   package func subscription(at place: Int) -> SubscriptionSnapshot? {
     guard let found = trie.subscription(at: place) else { return nil }
-    let session = subscribers[found.subscriber].session
+    let identity = SubscriberIdentity(trieNumber: found.subscriber)
+    let session = subscribers[identity.index].session
     return SubscriptionSnapshot(
       clientName: session == .max ? nil : names[session], filterCount: found.filterCount,
-      grantedQoS: found.value.qos,
+      isShared: identity.isShared, grantedQoS: found.value.qos,
       isNoLocal: found.value.options & SubscriberIdentity.noLocalOption != 0,
       identifier: found.value.identifier)
   }

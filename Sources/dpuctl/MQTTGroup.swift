@@ -74,13 +74,14 @@ struct MQTTGroup: ParsableCommand {
     }
     func table(of answer: JSONValue) -> String {
       var table = Table([
-        .left("FILTER"), .left("CLIENT"), .right("CORE"), .right("QOS"), .left("NO LOCAL"),
-        .right("IDENTIFIER"),
+        .left("FILTER"), .left("CLIENT"), .right("CORE"), .right("QOS"), .left("SHARED"),
+        .left("NO LOCAL"), .right("IDENTIFIER"),
       ])
       for row in answer["subscriptions"].elements {
         table.add([
           row["filter"].cell, row["clientID"] == .null ? "(away)" : row["clientID"].cell,
-          row["core"].cell, row["grantedQoS"].cell, row["noLocal"].isTrue ? "yes" : "",
+          row["core"].cell, row["grantedQoS"].cell, row["shared"].isTrue ? "yes" : "",
+          row["noLocal"].isTrue ? "yes" : "",
           row["identifier"].integer == 0 ? "" : row["identifier"].cell,
         ])
       }

@@ -110,7 +110,9 @@ final class FakeSource: ControlSource {
     first.grantedQoS = 1
     first.isNoLocal = true
     first.identifier = 7
-    let rows = [first, SubscriptionRow(core: 2, filter: "b", clientID: nil)]
+    var second = SubscriptionRow(core: 2, filter: "b", clientID: nil)
+    second.isShared = true
+    let rows = [first, second]
     return Page(rows: Array(rows.dropFirst(offset).prefix(limit)), total: rows.count)
   }
   func explain(topic: Text, client: Text?) throws(ControlFailure) -> ExplainResult {

@@ -80,13 +80,13 @@ import Testing
     ("mqtt.stats", "", #"{"counters":{},"cores":[]}"#),
     (
       "mqtt.topics", "",
-      #"{"total":2,"offset":0,"subscriptions":[{"core":1,"filter":"a/+/#","clientID":"sensor-7","#
-        + #""grantedQoS":1,"noLocal":true,"identifier":7},{"core":2,"filter":"b","clientID":null,"#
+      #"{"total":2,"offset":0,"subscriptions":[{"core":1,"filter":"a/+/#","shared":false,"clientID":"sensor-7","#
+        + #""grantedQoS":1,"noLocal":true,"identifier":7},{"core":2,"filter":"b","shared":true,"clientID":null,"#
         + #""grantedQoS":0,"noLocal":false,"identifier":0}]}"#
     ),
     (
       "mqtt.topics", #"{"offset":1,"limit":5}"#,
-      #"{"total":2,"offset":1,"subscriptions":[{"core":2,"filter":"b","clientID":null,"#
+      #"{"total":2,"offset":1,"subscriptions":[{"core":2,"filter":"b","shared":true,"clientID":null,"#
         + #""grantedQoS":0,"noLocal":false,"identifier":0}]}"#
     ),
     (

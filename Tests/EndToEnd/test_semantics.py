@@ -376,16 +376,20 @@ class MQTT5(Semantics, unittest.TestCase):
         def rows():
             listing = dpuctl("call", "mqtt.topics", '{"limit":1000}')
             return sorted(
-                (row["filter"], row["clientID"], row["grantedQoS"], row["noLocal"])
+                (row["filter"], row["clientID"], row["grantedQoS"], row["noLocal"], row["shared"])
                 for row in listing["subscriptions"] if row["filter"].startswith(topic))
 
         client = self.peer(client_id=name, clean=False)
         client.subscribe((f"{topic}/+/#", 1), (f"{topic}//å", 0), noLocal=True)
         self.assertEqual(
-            rows(), [(f"{topic}/+/#", name, 1, True), (f"{topic}//å", name, 0, True)])
+            rows(), [(f"{topic}/+/#", name, 1, True, False), (f"{topic}//å", name, 0, True, False)])
         client.unsubscribe(f"{topic}//å")
+        client.subscribe((f"$share/group/{topic}/s", 2))
+        self.assertEqual(
+            rows(), [(f"{topic}/+/#", name, 1, True, False), (f"{topic}/s", name, 2, False, True)])
         client.close()
-        eventually(lambda: rows() == [(f"{topic}/+/#", None, 1, True)], what="the kept one")
+        eventually(lambda: rows() == [(f"{topic}/+/#", None, 1, True, False),
+                                      (f"{topic}/s", None, 2, False, True)], what="the kept ones")
         self.peer(client_id=name).close()
         eventually(lambda: rows() == [], what="no subscription")
 
