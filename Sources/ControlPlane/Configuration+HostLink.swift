@@ -14,17 +14,6 @@ extension Configuration {
     package var peer: Address?
   }
 
-  /// An address and a port of TCP.
-  package struct Endpoint: Equatable, Sendable {
-    package var address: Address
-    package var port: UInt16
-
-    /// `ADDRESS:PORT`, with an IPv6 address in brackets.
-    package var text: Text {
-      address.isIPv4 ? "\(address.text):\(Int(port))" : "[\(address.text)]:\(Int(port))"
-    }
-  }
-
   /// `stackAddresses`: those that the DPU's own TCP/IP stack answers for.
   static func hostLink(
     _ field: JSONField, stackAddresses: [Network]

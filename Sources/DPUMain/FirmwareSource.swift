@@ -144,19 +144,22 @@ final class FirmwareSource: ControlSource, @unchecked Sendable {
     return count
   }
 
-  func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
+  private func portIndex(_ name: Text) throws(ControlFailure) -> Int {
     guard let index = portPlan.firstIndex(where: { $0.name == name }) else {
       throw .notFound("there is no port of this name")
     }
+    return index
+  }
+
+  func setPort(_ name: Text, isUp: Bool) throws(ControlFailure) {
+    let index = try portIndex(name)
     do throws(DPDKFailure) { try dpdkPorts[index].setLink(isUp: isUp) } catch {
       throw .unavailable("the driver of this port cannot take its link up or down")
     }
   }
 
   func portCounters(_ name: Text) throws(ControlFailure) -> PortCounters {
-    guard let index = portPlan.firstIndex(where: { $0.name == name }) else {
-      throw .notFound("there is no port of this name")
-    }
+    let index = try portIndex(name)
     var counters = PortCounters()
     for core in handles {
       counters.cores.append(CoreCounters(core: core.core, PortCounter.self, core.ports[index]))

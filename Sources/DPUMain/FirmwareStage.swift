@@ -199,12 +199,7 @@ struct FirmwareStage: TurnStage, ~Copyable {
     if takeHere(bytes, from: port, now: now) { return }
     guard portCount > 1 else { return counters.increment(.droppedNotForUs) }
     let other = port == Self.uplink ? Self.host : Self.uplink
-    guard var copy = ports.allocate(for: other) else { return }
-    copy.resize(to: bytes.byteCount)
-    var room = copy.room
-    room.copy(bytes, at: 0)
-    counters.increment(.framesPassedThrough)
-    ports.send(copy, to: other)
+    if ports.send(copying: bytes, to: other) { counters.increment(.framesPassedThrough) }
   }
 
   mutating func finish<Device: FrameDevice & ~Copyable>(

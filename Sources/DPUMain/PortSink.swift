@@ -57,11 +57,7 @@ struct PortSink<Device: FrameDevice & ~Copyable>: FrameSink, ~Copyable {
 
   private func flood(_ frame: consuming Frame) {
     for port in unsafe 1..<ports.pointee.count {
-      guard var copy = unsafe ports.pointee.allocate(for: port) else { continue }
-      copy.resize(to: frame.count)
-      var room = copy.room
-      room.copy(frame.bytes, at: 0)
-      unsafe ports.pointee.send(copy, to: port)
+      unsafe ports.pointee.send(copying: frame.bytes, to: port)
     }
     unsafe ports.pointee.send(frame, to: 0)
   }

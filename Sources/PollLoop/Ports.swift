@@ -58,6 +58,17 @@ package struct Ports<Device: FrameDevice & ~Copyable>: ~Copyable {
     if table[port].waiting.isFull { flush(port) }
   }
 
+  /// Sends a frame with these bytes. False, and counted, when no buffer is free.
+  @discardableResult
+  package mutating func send(copying bytes: RawSpan, to port: Int) -> Bool {
+    guard var copy = allocate(for: port) else { return false }
+    copy.resize(to: bytes.byteCount)
+    var room = copy.room
+    room.copy(bytes, at: 0)
+    send(copy, to: port)
+    return true
+  }
+
   /// Gives a frame back unsent. Who drops a frame counts why.
   @inline(__always)
   package mutating func drop(_ frame: consuming Frame) { device.recycle(frame) }

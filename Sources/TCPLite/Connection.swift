@@ -160,9 +160,7 @@ package struct Connection: BitwiseCopyable {
     pseudoSum = sum.partial
 
     let headers = local.ip.isIPv4 ? 40 : 60
-    // RFC 9293 §3.7.1: without the option, assume 536 for IPv4 and 1220 for IPv6.
-    let offered = Int(syn.options.maximumSegmentSize)
-    let peerSize = offered == 0 ? (local.ip.isIPv4 ? 536 : 1_220) : offered
+    let peerSize = syn.segmentSize(overIPv4: local.ip.isIPv4)
     var size = max(TCPLimits.segmentSizeMin, min(peerSize, configuration.mtu - headers))
     if syn.options.hasTimestamp {
       flags.insert(.usesTimestamps)
@@ -231,4 +229,11 @@ struct SegmentHeader: BitwiseCopyable {
   var flags: TCPFlags
   var window: UInt16
   var options: TCPOptions
+
+  /// What the sender of this SYN takes. RFC 9293 §3.7.1: without the option, assume 536 for IPv4 and
+  /// 1220 for IPv6.
+  func segmentSize(overIPv4 isIPv4: Bool) -> Int {
+    let offered = Int(options.maximumSegmentSize)
+    return offered == 0 ? (isIPv4 ? 536 : 1_220) : offered
+  }
 }

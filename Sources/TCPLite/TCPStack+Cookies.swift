@@ -24,14 +24,13 @@ extension TCPStack {
       options.windowShift = offered.windowShift == nil ? nil : configuration.windowShift
       options.sackPermitted = offered.sackPermitted
     }
-    let assumed = flow.local.ip.isIPv4 ? 536 : 1_220
-    let size = Int(syn.options.maximumSegmentSize)
     cookiesSentAt = now
     counters.increment(.cookiesSent)
     sendBare(
       [.syn, .ack], flow,
       sequence: cookie.value(
-        flow: hash, initial: syn.sequence, size: size == 0 ? assumed : size, now: now),
+        flow: hash, initial: syn.sequence,
+        size: syn.segmentSize(overIPv4: flow.local.ip.isIPv4), now: now),
       acknowledgment: syn.sequence + 1, options: options, window: firstWindow)
   }
 
@@ -63,7 +62,9 @@ extension TCPStack {
       local: flow.local, remote: flow.remote, tag: tag,
       hash: UInt32(truncatingIfNeeded: flow.hash), initialSend: ours,
       timestampOffset: timestampOffset(flow), syn: syn, configuration: configuration, now: now)
-    connection.handshakeWasAnswered(window: Int(firstWindow), now: now)
+    connection.handshakeWasAnswered(window: Int(firstWindow))
+    // Should this not complete the handshake after all, it ends as any other.
+    connection.retransmitAt = now + configuration.initialRTO
     guard let handle = connections.insert(connection) else {
       counters.increment(.droppedConnectionsFull)
       return nil
@@ -86,12 +87,10 @@ extension TCPStack {
 
 extension Connection {
   /// The SYN-ACK has been sent, and announced `window`.
-  fileprivate mutating func handshakeWasAnswered(window: Int, now: Instant) {
+  fileprivate mutating func handshakeWasAnswered(window: Int) {
     flags.remove(.needsSYN)
     sendNext = initialSend + 1
     sendMax = sendNext
     windowEdge = receiveNext + window
-    // Should this not complete the handshake after all, it ends as any other.
-    retransmitAt = now + .seconds(1)
   }
 }
